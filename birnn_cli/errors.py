@@ -1,0 +1,71 @@
+"""The errors that a user can cause, each one line, and the exit codes.
+
+A message names the thing, what was found, what was expected, and what to do.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process tells the shell."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    BELOW_MINIMUM = 3
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class BirnnError(Exception):
+    """Something that a user can put right. `code` is stable, for scripts; the text is for people."""
+
+    code = "failed"
+
+
+class DataError(BirnnError):
+    """A data set that is unknown, not there, damaged, or unfit for what was asked."""
+
+    code = "data"
+
+
+class DataUnavailableError(DataError):
+    """A data set that is not on disk and cannot be downloaded now. `--dataset auto` falls back on it."""
+
+    code = "data-unavailable"
+
+
+class CheckpointError(BirnnError):
+    """A checkpoint that is not there, damaged, of another format, or at odds with itself."""
+
+    code = "checkpoint"
+
+
+class ImageError(BirnnError):
+    """A picture that is not there or cannot be read."""
+
+    code = "image"
+
+
+class RunError(BirnnError):
+    """A run folder that cannot be used as asked."""
+
+    code = "run"
+
+
+class OutputExistsError(BirnnError):
+    """An output that would overwrite something of the user's."""
+
+    code = "output-exists"
+
+
+class ConfigError(BirnnError):
+    """Settings that cannot work together."""
+
+    code = "config"
+
+
+class DivergedError(BirnnError):
+    """A training whose loss or weights are no longer finite."""
+
+    code = "diverged"
