@@ -69,3 +69,13 @@ class DivergedError(BirnnError):
     """A training whose loss or weights are no longer finite."""
 
     code = "diverged"
+
+
+class InterruptedRunError(BirnnError):
+    """A run that was stopped by a signal and saved; `signal_number` is the signal's."""
+
+    code = "interrupted"
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number

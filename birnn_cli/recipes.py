@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from birnn_cli.errors import ConfigError
 from birnn_cli.network.architecture import Architecture, Readout
 
 Reader = Literal["digit", "plain"]
+RecipeName = Literal["notebook"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +82,7 @@ class Recipe:
         return recipe
 
 
-RECIPES: dict[str, Recipe] = {
+RECIPES: dict[RecipeName, Recipe] = {
     # The TensorFlow 1 teaching notebook, value by value.
     "notebook": Recipe(
         samples=100_000,
@@ -116,7 +117,7 @@ class RunConfig:
         device: As torch names it.
     """
 
-    recipe_name: str
+    recipe_name: RecipeName
     recipe: Recipe
     dataset: str
     classes: tuple[str, ...]
@@ -143,25 +144,20 @@ class RunConfig:
             ValueError: A value is out of its range.
         """
         recipe = dict(values["recipe"])
-        for field in fields(Recipe):
-            _check_type(field.name, recipe[field.name])
-        config = RunConfig(
-            **{
-                **values,
-                "recipe": Recipe(**recipe),
-                "classes": tuple(str(name) for name in values["classes"]),
-            }
-        )
+        for name, kind in _KINDS.items():
+            if isinstance(recipe[name], bool) or not isinstance(recipe[name], kind):
+                raise TypeError(f"{name} is {recipe[name]!r}")
+        own = {field.name: values[field.name] for field in fields(RunConfig)}
+        own |= {"recipe": Recipe(**recipe), "classes": tuple(map(str, values["classes"]))}
+        config = RunConfig(**own)
         config.architecture  # noqa: B018 - it checks its own values
         if config.reader not in ("digit", "plain"):
             raise ValueError(f"reader is {config.reader!r}, expected 'digit' or 'plain'")
         return config
 
 
-def _check_type(name: str, value: object) -> None:
-    expected = {"readout": str}.get(name) or {int: int, float: (int, float)}[_KINDS[name]]
-    if isinstance(value, bool) or not isinstance(value, expected):
-        raise TypeError(f"{name} is {value!r}")
-
-
-_KINDS: dict[str, type] = {field.name: field.type for field in fields(Recipe)}  # type: ignore[misc]
+# What JSON may give for each value: a float may be written without its point.
+_KINDS: dict[str, tuple[type, ...]] = {
+    name: (int, float) if kind is float else (int,) if kind is int else (str,)
+    for name, kind in get_type_hints(Recipe).items()
+}

@@ -4,7 +4,7 @@ All that is random is a function of (seed, purpose, number), never of a state: a
 step k draws what it would have drawn, and a validation in the middle changes nothing.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +47,7 @@ class StepResult:
     step: int
     samples: int
     batch: Scores | None
-    validation: Scores | None
+    validation: Scores | None = None
 
 
 def resolve_device(wanted: str) -> torch.device:
@@ -135,8 +135,7 @@ class Training:
             rows, labels = self._batch(self.step)
             self._learn(rows, labels)
             self.step += 1
-            last = self.step == recipe.steps
-            batch = validation = None
+            batch = None
             if self.step % recipe.display_step == 0:
                 batch = self._scores(rows, labels)
                 if not np.isfinite(batch.loss):
@@ -144,9 +143,7 @@ class Training:
                         f"the loss is {batch.loss} after step {self.step}, expected a finite number: "
                         f"try a --learning-rate below {recipe.learning_rate:g}"
                     )
-            if last or (recipe.validate_step and self.step % recipe.validate_step == 0):
-                validation = self.validate()
-            yield StepResult(self.step, self.step * recipe.batch_size, batch, validation)
+            yield StepResult(self.step, self.step * recipe.batch_size, batch)
 
     def _learn(self, rows: Tensor, labels: Tensor) -> None:
         """One step of Adam on the mean cross-entropy of a batch."""
@@ -156,12 +153,10 @@ class Training:
             generator = random_generator(self.seed, "dropout", number, self.device)
         logits = self.network(rows, recipe.dropout, generator)
         self._optimizer.zero_grad()
-        nn.functional.cross_entropy(logits, labels).backward()
+        nn.functional.cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
         # TensorFlow adds epsilon to sqrt(v), torch to sqrt(v) / sqrt(1 - beta2^t): so torch's own
         # epsilon has to be larger by the same factor to be the same number (Kingma and Ba 2015, s. 2).
-        self._optimizer.param_groups[0]["eps"] = (
-            recipe.epsilon / (1 - recipe.beta2**number) ** 0.5
-        )
+        self._optimizer.param_groups[0]["eps"] = recipe.epsilon / (1 - recipe.beta2**number) ** 0.5
         self._optimizer.step()
 
     def _batch(self, step: int) -> tuple[Tensor, Tensor]:
@@ -198,12 +193,10 @@ class Training:
     def validate(self) -> Scores:
         """Scores on the images held out."""
         images, labels = self._held_out
-        parts = [
-            self._scores(to_rows(some), truth)
-            for some, truth in zip(
-                images.split(VALIDATION_BATCH_SIZE), labels.split(VALIDATION_BATCH_SIZE), strict=True
-            )
-        ]
+        parts = []
+        for start in range(0, len(images), VALIDATION_BATCH_SIZE):
+            some = slice(start, start + VALIDATION_BATCH_SIZE)
+            parts.append(self._scores(to_rows(images[some]), labels[some]))
         return Scores(
             len(images),
             sum(part.n * part.loss for part in parts) / len(images),
@@ -273,6 +266,3 @@ def _to_device(images: Images, labels: Labels, device: torch.device) -> tuple[Te
 def _to_numpy(value: Tensor) -> NDArray[np.float32]:
     """A copy that later steps leave alone."""
     return value.detach().cpu().numpy().copy()
-
-
-Observer = Callable[[StepResult], None]

@@ -25,4 +25,4 @@ def to_rows(pixels: "NDArray[np.uint8] | Tensor") -> "NDArray[np.float32] | Tens
     Returns:
         The same shape and kind, float32 in [0, 1]: 28 rows of 28 numbers a picture.
     """
-    return pixels * PIXEL_SCALE  # type: ignore[operator,return-value]
+    return pixels * PIXEL_SCALE  # type: ignore[operator]

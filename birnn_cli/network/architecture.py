@@ -9,6 +9,9 @@ Readout = Literal["last", "states", "pool"]
 NUM_ROWS = 28
 ROW_SIZE = 28
 
+# Far beyond what 28 rows of 28 pixels can use; they keep an absurd size from being tried at all.
+LIMITS = {"num_classes": 1000, "hidden_size": 2048, "num_layers": 16}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
@@ -35,11 +38,11 @@ class Architecture:
         """Refuse what cannot be built.
 
         Raises:
-            ValueError: A size below 1, or a read-out of another name.
+            ValueError: A size beyond LIMITS, or a read-out of another name.
         """
-        for name in ("num_classes", "hidden_size", "num_layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected 1 or more")
+        for name, limit in LIMITS.items():
+            if not 1 <= getattr(self, name) <= limit:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected 1 to {limit}")
         if self.readout not in get_args(Readout):
             raise ValueError(f"readout is {self.readout!r}, expected one of {get_args(Readout)}")
 

@@ -1,6 +1,7 @@
 """The network in torch, for training: rows (batch, 28, 28) to logits (batch, num_classes)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import cast
 
 import numpy as np
 import torch
@@ -10,32 +11,35 @@ from torch import Tensor, nn
 from birnn_cli.network.architecture import ROW_SIZE, Architecture
 
 
-class BiRNN(nn.Module):
-    """Bidirectional LSTM layers over the rows of an image, a read-out, a linear head.
+class _Layer(nn.Module):
+    """Two directions over the same rows.
 
     `nn.LSTM` adds two bias vectors; here the second is no parameter but holds the constant forget
     bias, so that one bias a direction is trained, as in TensorFlow's BasicLSTMCell.
     """
+
+    def __init__(self, input_size: int, hidden_size: int, forget_bias: float) -> None:
+        super().__init__()
+        self.fw = nn.LSTM(input_size, hidden_size)
+        self.bw = nn.LSTM(input_size, hidden_size)
+        for lstm in (self.fw, self.bw):
+            constant = torch.zeros(4 * hidden_size)
+            constant[hidden_size : 2 * hidden_size] = forget_bias
+            lstm.bias_hh_l0 = nn.Parameter(constant, requires_grad=False)
+
+
+class BiRNN(nn.Module):
+    """Bidirectional LSTM layers over the rows of an image, a read-out, a linear head."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
         hidden_size = architecture.hidden_size
         self.layers = nn.ModuleList(
-            nn.ModuleDict(
-                {
-                    direction: nn.LSTM(2 * hidden_size if layer else ROW_SIZE, hidden_size)
-                    for direction in ("fw", "bw")
-                }
-            )
+            _Layer(2 * hidden_size if layer else ROW_SIZE, hidden_size, architecture.forget_bias)
             for layer in range(architecture.num_layers)
         )
         self.head = nn.Linear(architecture.num_features, architecture.num_classes)
-        with torch.no_grad():
-            for layer in self.layers:
-                for lstm in layer.values():
-                    lstm.bias_hh_l0.requires_grad_(False).zero_()
-                    lstm.bias_hh_l0[hidden_size : 2 * hidden_size] = architecture.forget_bias
 
     def forward(
         self, rows: Tensor, dropout: float = 0.0, generator: torch.Generator | None = None
@@ -54,15 +58,15 @@ class BiRNN(nn.Module):
         """
         sequence = rows.transpose(0, 1)  # (28, batch, 28)
         top = len(self.layers) - 1
-        for place, layer in enumerate(self.layers):
+        for place, layer in enumerate(cast(Iterable[_Layer], self.layers)):
             if place and generator is not None and dropout:
                 keep = torch.empty(sequence.shape[1:], device=sequence.device)
                 keep.bernoulli_(1 - dropout, generator=generator)
                 sequence = sequence * (keep / (1 - dropout))
-            forwards = layer["fw"](sequence)[0]  # (28, batch, hidden)
+            forwards = layer.fw(sequence)[0]  # (28, batch, hidden)
             if place == top and self.architecture.readout == "last":
-                return self._head(forwards[-1], _first_step(layer["bw"], sequence[-1]))
-            backwards = layer["bw"](sequence.flip(0))[0].flip(0)
+                return self._head(forwards[-1], _first_step(layer.bw, sequence[-1]))
+            backwards = layer.bw(sequence.flip(0))[0].flip(0)
             sequence = torch.cat([forwards, backwards], dim=2)  # (28, batch, 2 hidden)
         if self.architecture.readout == "states":
             return self._head(forwards[-1], backwards[0])
@@ -120,6 +124,7 @@ def _first_step(lstm: nn.LSTM, inputs: Tensor) -> Tensor:
 
     With nothing to remember, the recurrent weights and the forget gate take no part.
     """
-    gates = nn.functional.linear(inputs, lstm.weight_ih_l0, lstm.bias_ih_l0)
+    weight, bias = cast(Tensor, lstm.weight_ih_l0), cast(Tensor, lstm.bias_ih_l0)
+    gates = nn.functional.linear(inputs, weight, bias)
     i, _, g, o = gates.chunk(4, dim=1)
     return o.sigmoid() * (i.sigmoid() * g.tanh()).tanh()

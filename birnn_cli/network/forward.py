@@ -57,7 +57,7 @@ def _logits(architecture: Architecture, weights: Mapping[str, Float], rows: Floa
             features = np.concatenate([forwards[-1], backwards[0]], axis=1)
         elif layer == top:
             features = np.concatenate([sequence.mean(axis=0), sequence.max(axis=0)], axis=1)
-    return features @ weights["head.weight"].T + weights["head.bias"]  # type: ignore[no-any-return]
+    return features @ weights["head.weight"].T + weights["head.bias"]
 
 
 def _direction(

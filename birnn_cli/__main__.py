@@ -1,0 +1,17 @@
+"""`birnn`, and `python -m birnn_cli`."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C while it still imports ends quietly too."""
+    try:
+        from birnn_cli.cli import app
+
+        app(prog_name="birnn")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

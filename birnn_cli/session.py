@@ -1,0 +1,323 @@
+"""One process's part of a run: find the data, learn, keep metrics and checkpoints, stop cleanly."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from birnn_cli import runs
+from birnn_cli.data.datasets import DataSet, default_data_dir, open_or_fall_back
+from birnn_cli.data.download import Report
+from birnn_cli.errors import ConfigError, InterruptedRunError, RunError
+from birnn_cli.network import checkpoint
+from birnn_cli.network.checkpoint import About, Checkpoint
+from birnn_cli.recipes import RECIPES, Reader, RecipeName, RunConfig
+from birnn_cli.training import StepResult, Training, resolve_device
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asked for; None, or absent among the overrides, is what was not said.
+
+    Attributes:
+        recipe: A recipe's name.
+        overrides: Values in place of the recipe's.
+        dataset: A data set's name, or a folder.
+        data_dir: Where torchvision's sets live.
+        reader: How a folder's pictures are read.
+        output: The run folder.
+        resume: Whether to go on with a run.
+        seed: The run's.
+        device: As torch names it, or `auto`.
+        save_every: Seconds between saves.
+    """
+
+    recipe: RecipeName | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    dataset: str | None = None
+    data_dir: Path | None = None
+    reader: Reader | None = None
+    output: Path | None = None
+    resume: bool = False
+    seed: int | None = None
+    device: str | None = None
+    save_every: float = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """A finished run, as `birnn train --json` prints it (units: seconds, nats, 0 to 1)."""
+
+    recipe: str
+    dataset: str
+    seed: int
+    device: str
+    steps: int
+    samples: int
+    first_step: int
+    train_seconds: float
+    samples_per_second: float
+    parameters: int
+    run: str
+    checkpoint: str
+    final: Mapping[str, float] | None
+    validation: Mapping[str, float] | None
+
+
+class Session:
+    """A run that is under way in this process, or was finished before.
+
+    Args:
+        folder: The run's.
+        config: What is computed.
+        data: What on.
+        save_every: Seconds between saves.
+    """
+
+    def __init__(self, folder: Path, config: RunConfig, data: DataSet, save_every: float) -> None:
+        self.folder, self.config, self.save_every = folder, config, save_every
+        self._path = folder / checkpoint.FILE_NAME
+        self._final: Mapping[str, float] | None = None
+        self._validation: Mapping[str, float] | None = None
+        self._seconds = 0.0
+        self._training = Training(
+            config.recipe,
+            len(config.classes),
+            config.seed,
+            torch.device(config.device),
+            *data.load("train"),
+            held_out=data.load("validation"),
+        )
+        if self._path.exists():
+            self._restore(checkpoint.load(self._path))
+        self.first_step = self._training.step
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.config.recipe.steps
+
+    def _restore(self, saved: Checkpoint) -> None:
+        self._training.restore(saved.about.step, saved.weights, saved.training)
+        self._final, self._validation = saved.about.final, saved.about.validation
+
+    def steps(self) -> Iterator[StepResult]:
+        """Go on to the end, keeping rows and checkpoints; what is yielded is only to be shown.
+
+        Raises:
+            DivergedError: Loss or weights are no longer finite; the last good checkpoint stays.
+            InterruptedRunError: Ctrl-C or SIGTERM came; the run is saved as it stands.
+            OSError: A row or a checkpoint cannot be written; the last good one stays.
+        """
+        metrics = runs.Metrics(self.folder, self._training.step)
+        started = saved_at = time.perf_counter()
+        try:
+            with _signals_noted() as signals:
+                for result in self._training.steps():
+                    self._seconds = time.perf_counter() - started
+                    validate_step = self.config.recipe.validate_step
+                    last = result.step == self.total_steps
+                    if last or (validate_step and result.step % validate_step == 0):
+                        result = replace(result, validation=self._training.validate())
+                    self._note(metrics, result)
+                    stopped = bool(signals) and not last
+                    if last or stopped or time.perf_counter() - saved_at >= self.save_every:
+                        metrics.sync()
+                        self._save(complete=last)
+                        saved_at = time.perf_counter()
+                    yield result
+                    if stopped:
+                        raise InterruptedRunError(
+                            f"stopped after step {result.step} of {self.total_steps}, all saved; go on "
+                            f"with `birnn train --resume --output {self.folder}`",
+                            signals[0],
+                        )
+        finally:
+            metrics.close()
+
+    def _note(self, metrics: runs.Metrics, result: StepResult) -> None:
+        """Keep a row, where there is something to keep."""
+        row: dict[str, float] = {}
+        if result.batch is not None:
+            self._final = {"loss": result.batch.loss, "accuracy": result.batch.accuracy}
+            row |= self._final
+        if result.validation is not None:
+            self._validation = asdict(result.validation)
+            row |= {
+                "validation_loss": result.validation.loss,
+                "validation_accuracy": result.validation.accuracy,
+            }
+        if row:
+            metrics.append({"step": result.step, "samples": result.samples, **row})
+
+    def _save(self, *, complete: bool) -> None:
+        about = About(
+            config=self.config,
+            step=self._training.step,
+            samples=self._training.step * self.config.recipe.batch_size,
+            complete=complete,
+            final=self._final,
+            validation=self._validation,
+            versions=checkpoint.versions(torch=torch.__version__),
+        )
+        state = Checkpoint(
+            about=about,
+            weights=self._training.weights(),
+            training=self._training.optimizer_state(),
+        )
+        checkpoint.save(self._path, state)
+
+    def result(self) -> TrainResult:
+        """The run in numbers, once its steps are done."""
+        config, step = self.config, self._training.step
+        size = config.recipe.batch_size
+        seen = (step - self.first_step) * size
+        return TrainResult(
+            recipe=config.recipe_name,
+            dataset=config.dataset,
+            seed=config.seed,
+            device=config.device,
+            steps=step,
+            samples=step * size,
+            first_step=self.first_step,
+            train_seconds=self._seconds,
+            samples_per_second=seen / self._seconds if seen else 0.0,
+            parameters=config.architecture.num_parameters,
+            run=str(self.folder),
+            checkpoint=str(self._path),
+            final=self._final,
+            validation=self._validation,
+        )
+
+
+def open_session(request: Request, report: Report, warn: Callable[[str], None]) -> Session | TrainResult:
+    """Begin a run, or go on with one; a run that is finished already is only told of.
+
+    Args:
+        request: What the user asked for.
+        report: Is told of a download's progress.
+        warn: Is told when MNIST is out of reach.
+
+    Raises:
+        BirnnError: The settings, the data or the folder will not do.
+    """
+    return (_resume if request.resume else _begin)(request, report, warn)
+
+
+def _begin(request: Request, report: Report, warn: Callable[[str], None]) -> Session:
+    """Settle what is computed, find the data, make the folder."""
+    recipe_name = request.recipe or "notebook"
+    recipe = RECIPES[recipe_name].override(request.overrides)
+    device = str(resolve_device(request.device or "auto"))
+    if request.output is not None:
+        runs.check_free(request.output)
+    data = _open_data(request, request.dataset or "auto", request.reader, report, warn)
+    config = RunConfig(
+        recipe_name=recipe_name,
+        recipe=recipe,
+        dataset=data.name,
+        classes=data.classes,
+        reader=data.reader,
+        seed=request.seed or 0,
+        device=device,
+    )
+    folder = runs.create(request.output, config)
+    return Session(folder, config, data, request.save_every)
+
+
+def _resume(request: Request, report: Report, warn: Callable[[str], None]) -> Session | TrainResult:
+    """Take up a run as its folder describes it."""
+    folder = request.output or runs.newest_interrupted()
+    config = runs.read_config(folder)
+    _check_same(request, config, folder)
+    path = folder / checkpoint.FILE_NAME
+    if path.exists() and (saved := checkpoint.load(path)).about.complete:
+        return _finished(folder, saved.about)
+    resolve_device(config.device)
+    own_reader = config.reader if Path(config.dataset).is_absolute() else None
+    data = _open_data(request, config.dataset, own_reader, report, warn)
+    if data.classes != config.classes:
+        raise RunError(
+            f"{folder} learns {len(config.classes)} classes, and {data.name} now has "
+            f"{len(data.classes)}: put the data back as they were, or begin another run"
+        )
+    return Session(folder, config, data, request.save_every)
+
+
+def _open_data(
+    request: Request,
+    name: str,
+    reader: Reader | None,
+    report: Report,
+    warn: Callable[[str], None],
+) -> DataSet:
+    return open_or_fall_back(name, request.data_dir or default_data_dir(), reader, report, warn)
+
+
+def _check_same(request: Request, config: RunConfig, folder: Path) -> None:
+    """Refuse options beside --resume that differ from the run's."""
+    asked: dict[str, tuple[Any, Any]] = {
+        name: (value, getattr(config.recipe, name)) for name, value in request.overrides.items()
+    }
+    asked["recipe"] = (request.recipe, config.recipe_name)
+    asked["seed"] = (request.seed, config.seed)
+    asked["reader"] = (request.reader, config.reader)
+    if request.dataset is not None and request.dataset != "auto":
+        is_folder = Path(config.dataset).is_absolute()
+        asked["dataset"] = (
+            str(Path(request.dataset).absolute()) if is_folder else request.dataset,
+            config.dataset,
+        )
+    if request.device is not None and request.device != "auto":
+        asked["device"] = (str(resolve_device(request.device)), config.device)
+    for name, (wanted, own) in asked.items():
+        if wanted is not None and wanted != own:
+            option = "--" + name.replace("_", "-")
+            raise ConfigError(
+                f"{option} {wanted} differs from {own}, which the run in {folder} has: leave "
+                f"{option} out, or begin another run"
+            )
+
+
+def _finished(folder: Path, about: About) -> TrainResult:
+    config = about.config
+    return TrainResult(
+        recipe=config.recipe_name,
+        dataset=config.dataset,
+        seed=config.seed,
+        device=config.device,
+        steps=about.step,
+        samples=about.samples,
+        first_step=about.step,
+        train_seconds=0.0,
+        samples_per_second=0.0,
+        parameters=config.architecture.num_parameters,
+        run=str(folder),
+        checkpoint=str(folder / checkpoint.FILE_NAME),
+        final=about.final,
+        validation=about.validation,
+    )
+
+
+@contextmanager
+def _signals_noted() -> Iterator[list[int]]:
+    """Note the first Ctrl-C or SIGTERM in the list that is given; the second ends at once."""
+    seen: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield seen
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
