@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, fields
@@ -16,40 +17,63 @@ import typer
 from birnn_cli import __version__
 from birnn_cli.errors import BirnnError, ExitCode, InterruptedRunError, OutputExistsError
 from birnn_cli.network.architecture import LIMITS, Readout
-from birnn_cli.recipes import Reader, Recipe, RecipeName
+from birnn_cli.recipes import RECIPES, Reader, Recipe, RecipeName
 
 app = typer.Typer(
     help="A bidirectional LSTM reads an image of a digit row by row and says which digit it is.",
+    epilog="Examples:  birnn train  ·  birnn eval --all  ·  birnn predict digit.png  ·  "
+    "birnn predict scans/ --json",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     no_args_is_help=True,
-    epilog=(
-        "Examples:  birnn train  ·  birnn eval --all  ·  birnn predict digit.png  ·  "
-        "birnn predict scans/ --json"
-    ),
 )
+
+LARGEST = 2**31 - 1
+DEFAULT_EVAL_SAMPLES = 128  # as the notebook does
+
+
+def _option(help_text: str, *names: str, default: str | bool = True, **settings: Any) -> Any:
+    """An option; `default` is shown in its help where the signature's None says too little."""
+    return typer.Option(*names, help=help_text, show_default=default, **settings)
+
+
+def _positive(value: float | None) -> float | None:
+    """Refuse zero, and the infinity and not-a-number that a plain comparison lets through."""
+    if value is not None and not 0 < value < float("inf"):
+        raise typer.BadParameter(f"{value} is not a finite number above 0.")
+    return value
+
+
+def _value(help_text: str, name: str, **limits: Any) -> Any:
+    """An option in place of one of the recipe's values."""
+    notebooks = getattr(RECIPES["notebook"], name)
+    if not isinstance(notebooks, str):
+        limits["metavar"] = "N" if isinstance(notebooks, int) else "X"
+    return _option(
+        help_text,
+        default=notebooks if isinstance(notebooks, str) else f"{notebooks:,}",
+        rich_help_panel="In place of the recipe's values (shown: those of notebook)",
+        **limits,
+    )
+
 
 DataDir = Annotated[
     Path | None,
-    typer.Option(
+    _option(
+        "Where data sets live or are downloaded to (torchvision's layout).",
+        default="the user's cache folder",
         envvar="BIRNN_DATA_DIR",
-        help="Where data sets live or are downloaded to (torchvision's layout).",
-        show_default="the user's cache folder",
     ),
 ]
 CheckpointPath = Annotated[
     Path | None,
-    typer.Option(
-        "--checkpoint",
-        help="A checkpoint file or a run folder.",
-        show_default="the newest complete run under runs/, else the model that ships",
+    _option(
+        "A checkpoint file or a run folder.",
+        default="the newest complete run under runs/, else the model that ships",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-
-LARGEST = 2**31 - 1
-DEFAULT_EVAL_SAMPLES = 128  # as the notebook does
+AsJson = Annotated[bool, _option("Print the result as JSON.", "--json")]
+Quiet = Annotated[bool, _option("Show no progress.", "--quiet", "-q")]
 
 
 def _show_version(wanted: bool) -> None:
@@ -61,173 +85,94 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def birnn(
     version: Annotated[
-        bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+        bool, _option("Show the version.", "--version", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
     """A bidirectional LSTM reads an image of a digit row by row and says which digit it is."""
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM came."""
-
-
-def _terminate(*_: object) -> NoReturn:
-    raise _Terminated
-
-
-@contextmanager
-def _reporting(command: str, *, as_json: bool) -> Iterator[None]:
-    """Turn what goes wrong into one line on stderr, JSON on stdout where asked for, and an exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    except InterruptedRunError as error:
-        code = 128 + error.signal_number
-        _fail(command, "interrupted", error.code, str(error), code, as_json=as_json)
-    except KeyboardInterrupt as error:
-        code = ExitCode.TERMINATED if isinstance(error, _Terminated) else ExitCode.INTERRUPTED
-        _fail(command, "interrupted", "interrupted", "stopped", code, as_json=as_json)
-    except BrokenPipeError:
-        # Nobody reads stdout any more (`| head`): end quietly, and keep Python from flushing into it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(ExitCode.FAILED) from None
-    except BirnnError as error:
-        _fail(command, "error", error.code, str(error), ExitCode.FAILED, as_json=as_json)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        message = f"{where}{error.strerror or error}"
-        _fail(command, "error", "os", message, ExitCode.FAILED, as_json=as_json)
-
-
-def _fail(
-    command: str, status: str, code: str, message: str, exit_code: int, *, as_json: bool
-) -> NoReturn:
-    from birnn_cli import console
-
-    console.note(f"birnn {command}: {message}")
-    if as_json:
-        error = {"code": code, "message": message}
-        console.result_json({"command": command, "status": status, "error": error})
-    raise typer.Exit(exit_code)
-
-
-def _finite(value: float | None) -> float | None:
-    """Refuse what a comparison lets through: not-a-number and infinity."""
-    if value is not None and not abs(value) < float("inf"):
-        raise typer.BadParameter(f"{value} is not a finite number.")
-    return value
-
-
-def _positive(value: float | None) -> float | None:
-    if value is not None and not 0 < value < float("inf"):
-        raise typer.BadParameter(f"{value} is not a finite number above 0.")
-    return value
-
-
-def _value(help_text: str, **limits: Any) -> Any:
-    """An option that overrides one of the recipe's values."""
-    return typer.Option(
-        help=help_text, show_default=False, rich_help_panel="In place of the recipe's", **limits
-    )
-
-
 @app.command()
 def train(
-    recipe: Annotated[
-        RecipeName | None,
-        typer.Option(help="How to learn.", show_default="notebook"),
-    ] = None,
+    recipe: Annotated[RecipeName | None, _option("How to learn.", default="notebook")] = None,
     dataset: Annotated[
         str | None,
-        typer.Option(
-            help="auto (MNIST, else strokes), mnist, fashion-mnist, kmnist, qmnist, emnist-digits, "
+        _option(
+            "auto (MNIST, else strokes), mnist, fashion-mnist, kmnist, qmnist, emnist-digits, "
             "emnist-letters, strokes (drawn by birnn itself), or a folder with one subfolder of "
             "images a class.",
-            show_default="auto",
+            default="auto",
         ),
     ] = None,
     data_dir: DataDir = None,
     reader: Annotated[
         Reader | None,
-        typer.Option(
-            help="How a folder's pictures are read: digit finds the ink, plain makes them grey and "
-            "28 by 28.",
-            show_default="digit",
-        ),
+        _option("A folder's pictures: find the digit, or plain grey 28 by 28.", default="digit"),
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(help="The run folder.", show_default="runs/<recipe>-<number>"),
-    ] = None,
+    output: Annotated[Path | None, _option("The run folder.", default="runs/<recipe>-<number>")] = None,
     resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Go on with the run in --output, or with the newest interrupted one under runs/.",
-        ),
+        bool, _option("Go on with the run in --output, or the newest interrupted one.", "--resume")
     ] = False,
-    save_every: Annotated[float, typer.Option(help="Seconds between saves.", callback=_positive)] = 2.0,
+    save_every: Annotated[float, _option("Seconds between saves.", callback=_positive)] = 2.0,
     seed: Annotated[
         int | None,
-        typer.Option(
-            help="Fixes first weights, order and dropout.", min=0, max=LARGEST, show_default="0"
-        ),
+        _option("Fixes weights, order, dropout.", default="0", metavar="N", min=0, max=LARGEST),
     ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(help="auto, cpu, cuda, cuda:N or mps.", show_default="auto"),
-    ] = None,
+    device: Annotated[str | None, _option("auto, cpu, cuda, cuda:N or mps.", default="auto")] = None,
     samples: Annotated[
-        int | None,
-        _value("Go on while step × batch size is below it: images seen.", min=1, max=10**12),
+        int | None, _value("Go on while step × batch size is below.", "samples", min=1, max=10**12)
     ] = None,
-    batch_size: Annotated[int | None, _value("Images a step.", min=1, max=1_000_000)] = None,
-    learning_rate: Annotated[float | None, _value("Adam's.", callback=_positive)] = None,
-    beta1: Annotated[float | None, _value("Adam's decay of the mean.", min=0, max=0.999999)] = None,
+    batch_size: Annotated[int | None, _value("Images a step.", "batch_size", min=1, max=10**6)] = None,
+    learning_rate: Annotated[
+        float | None, _value("Adam's.", "learning_rate", callback=_positive)
+    ] = None,
+    beta1: Annotated[float | None, _value("Adam's, of the mean.", "beta1", min=0, max=0.999999)] = None,
     beta2: Annotated[
-        float | None, _value("Adam's decay of the mean square.", min=0, max=0.999999)
+        float | None, _value("Adam's, of the mean square.", "beta2", min=0, max=0.999999)
     ] = None,
     epsilon: Annotated[
-        float | None, _value("Adam's, where TensorFlow adds it.", callback=_positive)
+        float | None, _value("Adam's, where TensorFlow adds it.", "epsilon", callback=_positive)
     ] = None,
     hidden_size: Annotated[
-        int | None, _value("Units of each direction.", min=1, max=LIMITS["hidden_size"])
+        int | None, _value("Units a direction.", "hidden_size", min=1, max=LIMITS["hidden_size"])
     ] = None,
     layers: Annotated[
-        int | None, _value("Bidirectional layers.", min=1, max=LIMITS["num_layers"])
+        int | None, _value("Bidirectional layers.", "layers", min=1, max=LIMITS["num_layers"])
     ] = None,
     readout: Annotated[
         Readout | None,
-        _value("last (the last row), states (both final states), pool (mean and max of all rows)."),
+        _value(
+            "last: outputs at the last row; states: both final states; pool: mean and maximum over "
+            "all rows.",
+            "readout",
+        ),
     ] = None,
     dropout: Annotated[
-        float | None, _value("Share of units dropped between layers.", min=0, max=0.99)
+        float | None, _value("Units dropped between layers, a share.", "dropout", min=0, max=0.99)
     ] = None,
-    forget_bias: Annotated[float | None, _value("Added to the forget gate.", callback=_finite)] = None,
+    forget_bias: Annotated[
+        float | None, _value("Added to the forget gate.", "forget_bias", min=-100, max=100)
+    ] = None,
     head_std: Annotated[
-        float | None, _value("Spread of the head's first weights.", callback=_positive)
+        float | None, _value("Spread of the head's first weights.", "head_std", callback=_positive)
     ] = None,
     display_step: Annotated[
-        int | None, _value("Steps between rows of metrics.", min=1, max=LARGEST)
+        int | None, _value("Steps between rows of metrics.", "display_step", min=1, max=LARGEST)
     ] = None,
     validate_step: Annotated[
-        int | None, _value("Steps between validations; 0: at the end.", min=0, max=LARGEST)
+        int | None, _value("Steps between validations; 0: the end.", "validate_step", min=0, max=LARGEST)
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Learn to read digits; save checkpoints as it goes."""
     given = locals()
-    overrides = {
-        field.name: given[field.name] for field in fields(Recipe) if given[field.name] is not None
-    }
+    overrides = {field.name: given[field.name] for field in fields(Recipe)}
     with _reporting("train", as_json=as_json):
         from birnn_cli import console, session
 
         request = session.Request(
             recipe=recipe,
-            overrides=overrides,
+            overrides={name: value for name, value in overrides.items() if value is not None},
             dataset=dataset,
             data_dir=data_dir,
             reader=reader,
@@ -242,7 +187,7 @@ def train(
         if isinstance(run, session.Session):
             if not quiet:
                 console.note(f"training on {run.config.dataset}, {run.config.device}, in {run.folder}")
-            console.TrainDisplay(run, quiet=quiet).show(run.steps())
+            console.show_steps(run, quiet=quiet)
             done = run.result()
         else:
             console.note(f"the run in {run.run} is finished: nothing to resume")
@@ -257,18 +202,16 @@ def train(
 def evaluate(
     samples: Annotated[
         int | None,
-        typer.Option("--samples", "-n", min=1, help="How many of the first images.", show_default="128"),
+        _option("How many of the first images.", "--samples", "-n", default="128", metavar="N", min=1),
     ] = None,
-    whole: Annotated[bool, typer.Option("--all", help="All images of the split.")] = False,
-    split: Annotated[Literal["test", "validation"], typer.Option(help="Which images.")] = "test",
+    whole: Annotated[bool, _option("All images of the split.", "--all")] = False,
+    split: Annotated[Literal["test", "validation"], _option("Which images.")] = "test",
     dataset: Annotated[
-        str | None,
-        typer.Option(help="Another data set than the one it was trained on.", show_default="the run's"),
+        str | None, _option("Another data set than it was trained on.", default="the run's")
     ] = None,
     data_dir: DataDir = None,
     min_accuracy: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="End with exit code 3 below it.", show_default=False),
+        float | None, _option("Exit with 3 below it.", default=False, metavar="X", min=0, max=1)
     ] = None,
     checkpoint: CheckpointPath = None,
     as_json: AsJson = False,
@@ -281,7 +224,7 @@ def evaluate(
         from birnn_cli import console, evaluation, runs
         from birnn_cli.data import datasets
 
-        path, network = runs.find_checkpoint(checkpoint, console.note)
+        path, network = runs.find_checkpoint(checkpoint, _silent if quiet else console.note)
         config = network.about.config
         name = dataset or config.dataset
         own_reader = None if name in datasets.NAMES else config.reader
@@ -293,24 +236,24 @@ def evaluate(
             samples = min(DEFAULT_EVAL_SAMPLES, data.size(split))
         images, labels = data.load(split, samples)
         started = time.perf_counter()
-        with console.counting(len(images), "reading", quiet=quiet) as progress:
+        with console.counting(len(images), quiet=quiet) as progress:
             scores = evaluation.score(network, data, images, labels, progress)
+        values = {
+            "command": "eval",
+            "status": "ok",
+            "checkpoint": str(path),
+            "dataset": data.name,
+            "split": split,
+            **asdict(scores),
+            "seconds": time.perf_counter() - started,
+        }
         below = min_accuracy is not None and scores.accuracy < min_accuracy
         if below:
-            shortfall = f"accuracy {scores.accuracy} is below --min-accuracy {min_accuracy}"
-            console.note(f"birnn eval: {shortfall}")
+            message = f"the accuracy {scores.accuracy} is below --min-accuracy {min_accuracy}"
+            console.note(f"birnn eval: {message}")
+            error = {"code": "below-minimum", "message": message}
+            values |= {"status": "below-minimum", "error": error}
         if as_json:
-            values = {
-                "command": "eval",
-                "status": "below-minimum" if below else "ok",
-                "checkpoint": str(path),
-                "dataset": data.name,
-                "split": split,
-                **asdict(scores),
-                "seconds": time.perf_counter() - started,
-            }
-            if below:
-                values["error"] = {"code": "below-minimum", "message": shortfall}
             console.result_json(values)
         else:
             console.show_evaluation(scores, f"{path} on {data.name}, {split} images")
@@ -322,38 +265,27 @@ def evaluate(
 def predict(
     paths: Annotated[
         list[str],
-        typer.Argument(
-            metavar="PATH...", help="Pictures, folders of pictures, or - for one picture on stdin."
-        ),
+        typer.Argument(help="Pictures, folders of them, or - for one on stdin.", metavar="PATH..."),
     ],
-    top_k: Annotated[int, typer.Option(min=1, help="How many labels to name.")] = 1,
+    top_k: Annotated[int, _option("How many labels to name.", metavar="N", min=1)] = 1,
     invert: Annotated[
-        Literal["auto", "yes", "no"],
-        typer.Option(help="yes: ink is darker than paper; no: lighter; auto: find out."),
+        Literal["auto", "yes", "no"], _option("Ink is darker than paper (yes), lighter (no).")
     ] = "auto",
-    preview: Annotated[
-        bool, typer.Option("--preview", help="Show what the network reads, 28 by 28.")
-    ] = False,
+    preview: Annotated[bool, _option("Show what the network reads, 28 by 28.", "--preview")] = False,
     save_input: Annotated[
-        Path | None,
-        typer.Option(help="A folder for what the network reads, as PNG.", show_default=False),
+        Path | None, _option("A folder for what the network reads, as PNG.", default=False)
     ] = None,
     output: Annotated[
-        Path | None,
-        typer.Option(help="A file for the answers as JSON Lines.", show_default=False),
+        Path | None, _option("A file for the answers as JSON Lines.", default=False)
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Write into outputs that exist already.")
-    ] = False,
+    force: Annotated[bool, _option("Write into outputs that exist already.", "--force")] = False,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, max=1024, help="Threads that read files.", show_default="the cores"),
+        _option("Threads that read files.", default="the cores", metavar="N", min=1, max=1024),
     ] = None,
     checkpoint: CheckpointPath = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON Lines: an object a picture.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no notes.")] = False,
+    as_json: Annotated[bool, _option("Print JSON Lines: an object a picture.", "--json")] = False,
+    quiet: Annotated[bool, _option("Print no notes.", "--quiet", "-q")] = False,
 ) -> None:
     """Say which digit each picture shows."""
     failed = False
@@ -363,10 +295,8 @@ def predict(
         _, network = runs.find_checkpoint(checkpoint, _silent if quiet else console.note)
         saver = prediction.InputSaver(save_input, force=force) if save_input else None
         lines = opened.enter_context(_open_output(output, force=force)) if output else None
-        answers = prediction.predict(
-            network, prediction.find_inputs(paths), top_k=top_k, invert=invert, jobs=jobs
-        )
-        for answer in answers:
+        inputs = prediction.find_inputs(paths)
+        for answer in prediction.predict(network, inputs, top_k=top_k, invert=invert, jobs=jobs):
             failed |= answer.status == "error"
             values = console.prediction_json(answer)
             if as_json:
@@ -396,3 +326,45 @@ def _open_output(path: Path, *, force: bool) -> TextIO:
 
 def _silent(_: str) -> None:
     """Say nothing."""
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came."""
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise _Terminated
+
+
+@contextmanager
+def _reporting(command: str, *, as_json: bool) -> Iterator[None]:
+    """Turn what goes wrong into one line on stderr, JSON where asked for, and an exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    # Pillow warns of what it mends in damaged files; the answer or the error is what counts.
+    warnings.filterwarnings("ignore", module="PIL")
+    try:
+        yield
+    except InterruptedRunError as error:
+        status, code, message, exit_code = "interrupted", error.code, str(error), error.exit_code
+    except KeyboardInterrupt as error:
+        exit_code = ExitCode.TERMINATED if isinstance(error, _Terminated) else ExitCode.INTERRUPTED
+        status, code, message = "interrupted", "interrupted", "stopped"
+    except BrokenPipeError:
+        # Nobody reads stdout any more (`| head`): end quietly, and keep Python from flushing into it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(ExitCode.FAILED) from None
+    except BirnnError as error:
+        status, code, message, exit_code = "error", error.code, str(error), ExitCode.FAILED
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        status, code, exit_code = "error", "os", ExitCode.FAILED
+        message = f"{where}{error.strerror or error}"
+    else:
+        return
+    from birnn_cli import console
+
+    console.note(f"birnn {command}: {message}")
+    if as_json:
+        error_values = {"code": code, "message": message}
+        console.result_json({"command": command, "status": status, "error": error_values})
+    raise typer.Exit(exit_code)

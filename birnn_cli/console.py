@@ -3,26 +3,26 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # it shows what others make, and must not load torch for `predict`
+    import numpy as np
+    from numpy.typing import NDArray
+    from rich.progress import Progress
 
-from birnn_cli.data.download import Report
-from birnn_cli.evaluation import Evaluation
-from birnn_cli.prediction import Prediction
-
-if TYPE_CHECKING:  # the rest of torch's side stays out of `predict`
+    from birnn_cli.data.download import Report
+    from birnn_cli.evaluation import Evaluation
+    from birnn_cli.prediction import Prediction
     from birnn_cli.session import Session, TrainResult
     from birnn_cli.training import StepResult
 
 # Seconds between two plain rows, where no live display is possible.
 ROW_SECONDS = 2.0
-# Confusion matrices of more classes would not fit 80 columns: their largest confusions are listed.
+# Confusion matrices of more classes do not fit 80 columns: their largest confusions are listed.
 MAX_TABLE_CLASSES = 12
 MAX_LISTED_CONFUSIONS = 10
 
@@ -40,7 +40,7 @@ def warn(message: str) -> None:
 
 def result(text: str) -> None:
     """A line of the result, on stdout, at once."""
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{printable(text)}\n")
     sys.stdout.flush()
 
 
@@ -50,7 +50,7 @@ def result_json(values: dict[str, Any]) -> None:
 
 
 def printable(text: str) -> str:
-    """Text that stays on one line and cannot steer the terminal: the rest as escapes."""
+    """Text that stays on its line and cannot steer the terminal: the rest as escapes."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
@@ -61,101 +61,90 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{share * 100:.{digits}f} %"
 
 
-def _live() -> bool:
-    """Whether a live display can be shown on stderr."""
+@contextmanager
+def _live(*columns: Any, quiet: bool = False, **settings: Any) -> "Iterator[Progress | None]":
+    """A live display on stderr; None when quiet, or where there is no terminal to draw it on."""
     from rich.console import Console
+    from rich.progress import Progress
 
-    return Console(stderr=True).is_terminal and not Console(stderr=True).is_dumb_terminal
+    console = Console(stderr=True, highlight=False)
+    if quiet or not console.is_terminal or console.is_dumb_terminal:
+        yield None
+        return
+    with Progress(*columns, console=console, refresh_per_second=5, **settings) as progress:
+        yield progress
 
 
 @contextmanager
-def download_progress(*, quiet: bool) -> Iterator[Report]:
+def download_progress(*, quiet: bool) -> "Iterator[Report]":
     """A display of a download, which appears with its first bytes."""
-    if quiet or not _live():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
 
     columns = ("downloading", BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", visible=False)
-        yield lambda done, total: progress.update(task, completed=done, total=total, visible=done > 0)
-
-
-class TrainDisplay:
-    """Shows a training: live on a terminal, now and then a row elsewhere, nothing when quiet."""
-
-    def __init__(self, session: "Session", *, quiet: bool) -> None:
-        self._session, self._quiet = session, quiet
-        self._started = self._shown_at = time.perf_counter()
-        self._figures = ""
-
-    def show(self, steps: "Iterator[StepResult]") -> None:
-        """Run the steps to their end, showing each."""
-        if self._quiet:
-            for _ in steps:
-                pass
-        elif _live():
-            self._show_live(steps)
+    with _live(*columns, quiet=quiet, transient=True) as progress:
+        if progress is None:
+            yield lambda done, total: None
         else:
-            for result in steps:
-                self._show_row(result)
-
-    def _show_live(self, steps: "Iterator[StepResult]") -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (
-            TextColumn("step {task.completed:,.0f}/{task.total:,.0f}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(compact=True),
-            "left",
-        )
-        console = Console(stderr=True)
-        with Progress(*columns, console=console, refresh_per_second=5, expand=True) as progress:
-            session = self._session
-            task = progress.add_task(
-                "", total=session.total_steps, completed=session.first_step, figures=""
-            )
-            for result in steps:
-                if result.batch is not None or result.validation is not None:
-                    self._note_figures(result)
-                progress.update(task, completed=result.step, figures=self._figures)
-                if result.validation is not None:
-                    progress.console.print(_validation(result), highlight=False)
-
-    def _show_row(self, result: "StepResult") -> None:
-        now = time.perf_counter()
-        if result.validation is not None:
-            note(_validation(result))
-        elif result.batch is not None and now - self._shown_at >= ROW_SECONDS:
-            self._shown_at = now
-            self._note_figures(result)
-            total = self._session.total_steps
-            seconds = (total - result.step) / max(self._rate(result.step), 1e-9)
-            note(f"step {result.step:,}/{total:,}  {self._figures}  {seconds:.0f} s left")
-
-    def _note_figures(self, result: "StepResult") -> None:
-        rate = self._rate(result.step) * self._session.config.recipe.batch_size
-        if result.batch is not None:
-            self._figures = (
-                f"loss {result.batch.loss:.3f}  accuracy {percent(result.batch.accuracy)}  "
-                f"{rate:,.0f} images/s"
+            task = progress.add_task("", visible=False)
+            yield lambda done, total: progress.update(
+                task, completed=done, total=total, visible=done > 0
             )
 
-    def _rate(self, step: int) -> float:
-        """Steps a second of this process."""
-        seconds = time.perf_counter() - self._started
-        return (step - self._session.first_step) / seconds if seconds else 0.0
+
+@contextmanager
+def counting(total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A live count of images read up to `total`; gives a function to be told how many are."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+
+    columns = ("reading", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
+    with _live(*columns, quiet=quiet, transient=True) as progress:
+        if progress is None:
+            yield lambda done: None
+        else:
+            task = progress.add_task("", total=total)
+            yield lambda done: progress.update(task, completed=done)
 
 
-def _validation(result: "StepResult") -> str:
-    scores = result.validation
+def show_steps(session: "Session", *, quiet: bool) -> None:
+    """Run a session's steps to their end: live on a terminal, now and then a row elsewhere."""
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("step {task.completed:,.0f}/{task.total:,.0f}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[figures]}"),
+        TimeRemainingColumn(compact=True),
+        "left",
+    )
+    total, first, figures = session.total_steps, session.first_step, ""
+    with _live(*columns, quiet=quiet, expand=True) as progress:
+        if progress is not None:
+            progress.add_task("", total=total, completed=first, figures="")
+        started = shown_at = time.perf_counter()
+        for step in session.steps():
+            now = time.perf_counter()
+            if step.batch is not None:
+                rate = (step.step - first) / (now - started)
+                figures = (
+                    f"loss {step.batch.loss:.3f}  accuracy {percent(step.batch.accuracy)}  "
+                    f"{rate * session.config.recipe.batch_size:,.0f} images/s"
+                )
+            if progress is not None:
+                progress.update(progress.task_ids[0], completed=step.step, figures=figures)
+                if step.validation is not None:
+                    progress.console.print(_validation(step))
+            elif not quiet and step.validation is not None:
+                note(_validation(step))
+            elif not quiet and step.batch is not None and now - shown_at >= ROW_SECONDS:
+                note(f"step {step.step:,}/{total:,}  {figures}  {(total - step.step) / rate:.0f} s left")
+                shown_at = now
+
+
+def _validation(step: "StepResult") -> str:
+    scores = step.validation
     assert scores is not None
     return (
-        f"step {result.step:,}: on {scores.n:,} images held out, loss {scores.loss:.4f}, "
+        f"step {step.step:,}: on {scores.n:,} images held out, loss {scores.loss:.4f}, "
         f"accuracy {percent(scores.accuracy, 2)}"
     )
 
@@ -166,7 +155,7 @@ def show_training(done: "TrainResult") -> None:
     if done.train_seconds:
         rate = f" in {done.train_seconds:.1f} s, {done.samples_per_second:,.0f} images/s"
     result(
-        f"trained     {done.recipe} on {printable(done.dataset)}: {done.steps:,} steps, "
+        f"trained     {done.recipe} on {done.dataset}: {done.steps:,} steps, "
         f"{done.samples:,} images{rate} on {done.device}"
     )
     if done.final:
@@ -176,79 +165,57 @@ def show_training(done: "TrainResult") -> None:
             f"held out    loss {done.validation['loss']:.4f}, accuracy "
             f"{percent(done.validation['accuracy'], 2)} of {done.validation['n']:,} images"
         )
-    result(f"checkpoint  {printable(done.checkpoint)}")
+    result(f"checkpoint  {done.checkpoint}")
 
 
-@contextmanager
-def counting(total: int, what: str, *, quiet: bool) -> Iterator[Any]:
-    """A live count up to `total` on a terminal; gives a function that is told how many are done."""
-    if quiet or not _live():
-        yield lambda done: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = (what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda done: progress.update(task, completed=done)
-
-
-def show_evaluation(scores: Evaluation, heading: str) -> None:
-    """Scores in words and tables, on stdout, readable at 80 columns."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
+def show_evaluation(scores: "Evaluation", heading: str) -> None:
+    """Scores in words and a table, on stdout, readable at 80 columns."""
     low, high = scores.ci95
-    console.print(printable(heading), markup=False)
-    console.print(
+    result(heading)
+    result(
         f"accuracy    {percent(scores.accuracy, 2)}: {scores.correct:,} of {scores.n:,} right "
         f"(95 % interval {percent(low)} to {percent(high)})"
     )
-    console.print(
-        f"loss        {scores.loss:.4f} nats an image, calibration error {percent(scores.ece, 2)}"
-    )
+    result(f"loss        {scores.loss:.4f} nats an image, calibration error {percent(scores.ece, 2)}")
     if len(scores.per_class) <= MAX_TABLE_CLASSES:
-        console.print(_confusion_table(scores))
+        _show_confusion(scores)
         return
-    named = [(count, i, j) for i, row in enumerate(scores.confusion) for j, count in enumerate(row)]
-    wrong = sorted((entry for entry in named if entry[0] and entry[1] != entry[2]), reverse=True)
-    for count, i, j in wrong[:MAX_LISTED_CONFUSIONS]:
-        true, answer = scores.per_class[i].label, scores.per_class[j].label
-        console.print(f"{count:>6,} times {true} read as {answer}", markup=False)
+    for each in scores.per_class:
+        share = "–" if each.accuracy is None else percent(each.accuracy)
+        result(f"{each.label:>10}  {each.correct:,} of {each.n:,} right, {share}")
+    wrong = [(n, i, j) for i, row in enumerate(scores.confusion) for j, n in enumerate(row) if i != j]
+    for n, i, j in sorted(wrong, reverse=True)[:MAX_LISTED_CONFUSIONS]:
+        if n:
+            result(f"{n:>6,} × {scores.per_class[i].label} read as {scores.per_class[j].label}")
 
 
-def _confusion_table(scores: Evaluation) -> Any:
+def _show_confusion(scores: "Evaluation") -> None:
     from rich import box
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        box=box.SIMPLE,
-        padding=(0, 0, 0, 1),
-        title="true labels down, answers across",
-        title_style="",
-    )
+    title = "true labels down, answers across"
+    table = Table(box=box.SIMPLE, padding=(0, 0, 0, 1), title=title, title_style="")
     table.add_column("", justify="right", max_width=11)
-    for column in scores.per_class:
-        table.add_column(Text(column.label[:4]), justify="right", no_wrap=True)
+    for each in scores.per_class:
+        table.add_column(Text(each.label[:4]), justify="right", no_wrap=True)
     table.add_column("right", justify="right", no_wrap=True)
-    for k, row in enumerate(scores.confusion):
+    for i, (each, row) in enumerate(zip(scores.per_class, scores.confusion, strict=True)):
         cells = [
-            Text(str(count) if count else "·", "bold" if j == k else "red" if count else "dim")
-            for j, count in enumerate(row)
+            Text(str(n) if n else "·", "bold" if i == j else "red" if n else "dim")
+            for j, n in enumerate(row)
         ]
-        accuracy = scores.per_class[k].accuracy
-        share = "–" if accuracy is None else percent(accuracy)
-        table.add_row(Text(scores.per_class[k].label), *cells, share)
-    return table
+        share = "–" if each.accuracy is None else percent(each.accuracy)
+        table.add_row(Text(each.label), *cells, share)
+    Console().print(table)
 
 
-def prediction_line(prediction: Prediction) -> str:
+def prediction_line(prediction: "Prediction") -> str:
     """An answer in words: `digit.png: 7 (99.8 %)`."""
-    path = printable(prediction.source.path)
+    path = prediction.source.path
     if prediction.error is not None:
-        return f"{path}: error: {printable(prediction.error[1])}"
+        return f"{path}: error: {prediction.error[1]}"
     if not prediction.top:
         return f"{path}: no ink"
     doubt = "?" if prediction.status == "unsure" else ""
@@ -257,7 +224,7 @@ def prediction_line(prediction: Prediction) -> str:
     return line + "".join(f", {other.label} ({percent(other.probability)})" for other in others)
 
 
-def prediction_json(prediction: Prediction) -> dict[str, Any]:
+def prediction_json(prediction: "Prediction") -> dict[str, Any]:
     """An answer as the JSON object that `birnn predict --json` prints."""
     best = prediction.top[0] if prediction.top else None
     error = prediction.error
@@ -271,17 +238,16 @@ def prediction_json(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def show_preview(path: str, pixels: NDArray[np.uint8]) -> None:
-    """What the network reads, (28, 28) uint8, on stderr: two rows of pixels a line of half blocks."""
+def show_preview(path: str, pixels: "NDArray[np.uint8]") -> None:
+    """What the network reads, (28, 28) uint8, on stderr: two rows of pixels a line of blocks."""
     from rich.console import Console
     from rich.text import Text
 
     console = Console(stderr=True)
-    console.print(Text(printable(Path(path).name)))
-    if console.color_system is None:  # a pipe, or NO_COLOR: two characters a pixel, darker is fuller
-        shades = " .:-=+*#%@"
+    note(Path(path).name)
+    if console.color_system is None:  # a pipe, or NO_COLOR: two characters a pixel, fuller is lighter
         for row in pixels:
-            console.print(Text("".join(2 * shades[int(level) * 9 // 255] for level in row).rstrip()))
+            note("".join(2 * " .:-=+*#%@"[int(level) * 9 // 255] for level in row).rstrip())
         return
     for upper, lower in zip(pixels[::2], pixels[1::2], strict=True):
         line = Text()

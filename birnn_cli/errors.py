@@ -72,10 +72,10 @@ class DivergedError(BirnnError):
 
 
 class InterruptedRunError(BirnnError):
-    """A run that was stopped by a signal and saved; `signal_number` is the signal's."""
+    """A run that was stopped by a signal and saved."""
 
     code = "interrupted"
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
-        self.signal_number = signal_number
+        self.exit_code = ExitCode(128 + signal_number)

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -114,6 +113,8 @@ def predict(
     if len(ahead) == 1:  # no threads for the one picture that most calls are about
         yield from _answer(network, ahead, [read(ahead[0])], top_k)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(jobs or os.cpu_count()) as threads:
         while ahead:
             yield from _answer(network, ahead, list(threads.map(read, ahead)), top_k)

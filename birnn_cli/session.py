@@ -156,8 +156,8 @@ class Session:
         if row:
             metrics.append({"step": result.step, "samples": result.samples, **row})
 
-    def _save(self, *, complete: bool) -> None:
-        about = About(
+    def _about(self, *, complete: bool) -> About:
+        return About(
             config=self.config,
             step=self._training.step,
             samples=self._training.step * self.config.recipe.batch_size,
@@ -166,8 +166,10 @@ class Session:
             validation=self._validation,
             versions=checkpoint.versions(torch=torch.__version__),
         )
+
+    def _save(self, *, complete: bool) -> None:
         state = Checkpoint(
-            about=about,
+            about=self._about(complete=complete),
             weights=self._training.weights(),
             training=self._training.optimizer_state(),
         )
@@ -175,25 +177,27 @@ class Session:
 
     def result(self) -> TrainResult:
         """The run in numbers, once its steps are done."""
-        config, step = self.config, self._training.step
-        size = config.recipe.batch_size
-        seen = (step - self.first_step) * size
-        return TrainResult(
-            recipe=config.recipe_name,
-            dataset=config.dataset,
-            seed=config.seed,
-            device=config.device,
-            steps=step,
-            samples=step * size,
-            first_step=self.first_step,
-            train_seconds=self._seconds,
-            samples_per_second=seen / self._seconds if seen else 0.0,
-            parameters=config.architecture.num_parameters,
-            run=str(self.folder),
-            checkpoint=str(self._path),
-            final=self._final,
-            validation=self._validation,
-        )
+        return _result(self.folder, self._about(complete=True), self.first_step, self._seconds)
+
+
+def _result(folder: Path, about: About, first_step: int, seconds: float) -> TrainResult:
+    config, seen = about.config, about.samples - first_step * about.config.recipe.batch_size
+    return TrainResult(
+        recipe=config.recipe_name,
+        dataset=config.dataset,
+        seed=config.seed,
+        device=config.device,
+        steps=about.step,
+        samples=about.samples,
+        first_step=first_step,
+        train_seconds=seconds,
+        samples_per_second=seen / seconds if seen else 0.0,
+        parameters=config.architecture.num_parameters,
+        run=str(folder),
+        checkpoint=str(folder / checkpoint.FILE_NAME),
+        final=about.final,
+        validation=about.validation,
+    )
 
 
 def open_session(request: Request, report: Report, warn: Callable[[str], None]) -> Session | TrainResult:
@@ -238,7 +242,7 @@ def _resume(request: Request, report: Report, warn: Callable[[str], None]) -> Se
     _check_same(request, config, folder)
     path = folder / checkpoint.FILE_NAME
     if path.exists() and (saved := checkpoint.load(path)).about.complete:
-        return _finished(folder, saved.about)
+        return _result(folder, saved.about, saved.about.step, 0.0)
     resolve_device(config.device)
     own_reader = config.reader if Path(config.dataset).is_absolute() else None
     data = _open_data(request, config.dataset, own_reader, report, warn)
@@ -283,26 +287,6 @@ def _check_same(request: Request, config: RunConfig, folder: Path) -> None:
                 f"{option} {wanted} differs from {own}, which the run in {folder} has: leave "
                 f"{option} out, or begin another run"
             )
-
-
-def _finished(folder: Path, about: About) -> TrainResult:
-    config = about.config
-    return TrainResult(
-        recipe=config.recipe_name,
-        dataset=config.dataset,
-        seed=config.seed,
-        device=config.device,
-        steps=about.step,
-        samples=about.samples,
-        first_step=about.step,
-        train_seconds=0.0,
-        samples_per_second=0.0,
-        parameters=config.architecture.num_parameters,
-        run=str(folder),
-        checkpoint=str(folder / checkpoint.FILE_NAME),
-        final=about.final,
-        validation=about.validation,
-    )
 
 
 @contextmanager

@@ -146,7 +146,7 @@ def shrink(grey: Pixels) -> Grey:
 def find_polarity(grey: Grey, invert: Invert) -> Grey | None:
     """Make ink light on black, with the paper's uneven light taken away.
 
-    The paper is what most of the border is. Its light is what remains when strokes are closed over
+    The paper is most of the picture, or most of its border. Its light is what remains when strokes are closed over
     (a morphological opening of light ink), smoothed.
 
     Args:
@@ -159,8 +159,11 @@ def find_polarity(grey: Grey, invert: Invert) -> Grey | None:
     if min(grey.shape) < 3 or np.ptp(grey) < MIN_CONTRAST:
         return None
     if invert == "auto":
-        border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-        invert = "yes" if np.mean(border > _threshold(grey)) > 0.5 else "no"
+        bright = grey > _threshold(grey)
+        border = np.concatenate([bright[0], bright[-1], bright[:, 0], bright[:, -1]])
+        share = bright.mean()
+        # Ink covers no three quarters of a picture; where light and dark are nearer, the border decides.
+        invert = "yes" if share > 0.75 or (share > 0.25 and border.mean() > 0.5) else "no"
     light = 255 - grey if invert == "yes" else grey
     side = max(light.shape)
     small_side = min(side, 128)

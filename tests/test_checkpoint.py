@@ -1,0 +1,188 @@
+"""The checkpoint: what is saved is what is read, and nothing damaged is."""
+
+import hashlib
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save
+
+from birnn_cli import files
+from birnn_cli.errors import CheckpointError
+from birnn_cli.network import checkpoint
+from birnn_cli.network.checkpoint import About, Checkpoint
+from birnn_cli.recipes import RECIPES, RunConfig
+from birnn_cli.runs import SHIPPED
+
+
+def small(step: int = 3) -> Checkpoint:
+    """A network of 2 units with every kind of metadata."""
+    config = RunConfig(
+        recipe_name="notebook",
+        recipe=replace(RECIPES["notebook"], hidden_size=2),
+        dataset="strokes",
+        classes=("a", "β"),
+        reader="digit",
+        seed=7,
+        device="cpu",
+    )
+    random = np.random.default_rng(step)
+    shapes = config.architecture.parameter_shapes()
+    about = About(
+        config=config,
+        step=step,
+        samples=128 * step,
+        complete=True,
+        final={"loss": 0.5, "accuracy": 0.75},
+        validation={"n": 10, "loss": 0.25, "accuracy": 0.9},
+        versions=checkpoint.versions(),
+    )
+    weights = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    return Checkpoint(about=about, weights=weights, training={"head.bias.exp_avg": weights["head.bias"]})
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A small checkpoint's file."""
+    checkpoint.save(tmp_path / "small.safetensors", small())
+    return tmp_path / "small.safetensors"
+
+
+def test_what_is_saved_is_what_is_read(path: Path) -> None:
+    saved, read = small(), checkpoint.load(path)
+    assert replace(read.about, saved_at="") == replace(saved.about, saved_at="")
+    for mine, theirs in ((saved.weights, read.weights), (saved.training, read.training)):
+        assert mine.keys() == theirs.keys()
+        assert all(np.array_equal(mine[name], theirs[name]) for name in mine)
+    assert checkpoint.load_about(path) == read.about
+
+
+def test_it_is_plain_safetensors_with_model_and_training_arrays(path: Path) -> None:
+    names = load_file(path).keys()
+    assert "model.layers.0.fw.weight_ih" in names
+    assert "training.head.bias.exp_avg" in names
+
+
+def test_the_digest_is_that_of_the_file_with_its_own_characters_zeroed(path: Path) -> None:
+    content = path.read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    digest = header["__metadata__"]["sha256"]
+    assert hashlib.sha256(content.replace(digest.encode(), b"0" * 64)).hexdigest() == digest
+
+
+def test_half_precision_halves_the_file_and_reads_as_float32(path: Path, tmp_path: Path) -> None:
+    bare = replace(small(), training={})
+    checkpoint.save(tmp_path / "half", bare, np.float16)
+    read = checkpoint.load(tmp_path / "half")
+    assert not read.training
+    for name, array in bare.weights.items():
+        assert read.weights[name].dtype == np.float32
+        np.testing.assert_allclose(read.weights[name], array, rtol=1e-3)
+
+
+def test_every_truncation_is_refused(path: Path, tmp_path: Path) -> None:
+    content = path.read_bytes()
+    cut = tmp_path / "cut"
+    for length in {*range(0, 200), *range(200, len(content), 37), len(content) - 1}:
+        cut.write_bytes(content[:length])
+        with pytest.raises(CheckpointError, match="cut"):
+            checkpoint.load(cut)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_every_flipped_bit_is_refused(path: Path, data: st.DataObject) -> None:
+    content = bytearray(path.read_bytes())
+    place = data.draw(st.integers(0, 8 * len(content) - 1))
+    content[place // 8] ^= 1 << place % 8
+    flipped = path.with_name("flipped")
+    flipped.write_bytes(content)
+    with pytest.raises(CheckpointError, match="flipped"):
+        checkpoint.load(flipped)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "other"}, "no checkpoint"),
+        ({"format_version": "2"}, "format version '2'"),
+        ({"sha256": "no"}, "no SHA-256"),
+        ({"about": "{}"}, "description"),
+    ],
+)
+def test_a_sound_file_of_another_kind_is_refused(
+    change: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    metadata = {"format": "birnn", "format_version": "1", "sha256": "0" * 64, "about": "{}"} | change
+    write_signed(tmp_path / "other", {"x": np.zeros(1, np.float32)}, metadata)
+    with pytest.raises(CheckpointError, match=message):
+        checkpoint.load(tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    "values", [{"hidden_size": 10**9}, {"layers": 10**9}, {"readout": "no"}, {"layers": 2}]
+)
+def test_a_config_that_its_arrays_do_not_bear_out_is_refused(
+    values: dict[str, object], tmp_path: Path
+) -> None:
+    about = small().about.to_dict()
+    about["config"]["recipe"] |= values
+    metadata = {"format": "birnn", "format_version": "1", "sha256": "0" * 64, "about": json.dumps(about)}
+    arrays = {f"model.{name}": array for name, array in small().weights.items()}
+    write_signed(tmp_path / "odd", arrays, metadata)
+    with pytest.raises(CheckpointError, match="odd is damaged"):
+        checkpoint.load(tmp_path / "odd")
+
+
+def write_signed(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
+    """A safetensors file with a right digest, whatever else it says."""
+    content = save(arrays, metadata)
+    digest = hashlib.sha256(content).hexdigest().encode()
+    path.write_bytes(content.replace(b'"sha256":"' + b"0" * 64, b'"sha256":"' + digest))
+
+
+def test_numbers_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    bad = small()
+    bad.weights["head.bias"][0] = np.nan
+    checkpoint.save(tmp_path / "nan", bad)
+    with pytest.raises(CheckpointError, match="not finite"):
+        checkpoint.load(tmp_path / "nan")
+
+
+def test_saving_again_replaces_the_file_and_keeps_normal_permissions(path: Path) -> None:
+    checkpoint.save(path, small(9))
+    assert checkpoint.load(path).about.step == 9
+    mask = os.umask(0)
+    os.umask(mask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~mask
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("broken", ["fsync", "replace"])
+def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(
+    path: Path, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = path.read_bytes()
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os if broken == "fsync" else Path, broken, fail)
+    with pytest.raises(OSError, match="No space"):
+        checkpoint.save(path, small(9))
+    monkeypatch.undo()
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_the_shipped_model_is_small_whole_and_bare() -> None:
+    shipped = checkpoint.load(SHIPPED)
+    assert SHIPPED.stat().st_size < 3_000_000
+    assert shipped.about.complete
+    assert not shipped.training
+    assert shipped.about.config.classes == tuple("0123456789")

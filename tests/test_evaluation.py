@@ -1,0 +1,61 @@
+"""Scores by hand: accuracy, Wilson's interval, loss, calibration, confusion."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from birnn_cli.evaluation import calibration_error, evaluate, wilson_interval
+
+
+def test_scores_by_hand() -> None:
+    logits = np.log(np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.2, 0.5, 0.3]], np.float32))
+    scores = evaluate(logits, np.array([0, 1, 2]), ("a", "b", "c"))
+    assert (scores.n, scores.correct, scores.accuracy) == (3, 2, 2 / 3)
+    assert scores.loss == pytest.approx(-np.log([0.7, 0.6, 0.3]).mean(), rel=1e-6)
+    assert scores.confusion == ((1, 0, 0), (0, 1, 0), (0, 1, 0))
+    assert [each.accuracy for each in scores.per_class] == [1.0, 1.0, 0.0]
+    # Confidences 0.7, 0.6 and 0.5 are in three bins of a fifteenth each.
+    assert scores.ece == pytest.approx((0.3 + 0.4 + 0.5) / 3, rel=1e-6)
+
+
+def test_a_class_without_images_has_no_accuracy() -> None:
+    scores = evaluate(np.zeros((2, 3), np.float32), np.array([1, 1]), ("a", "b", "c"))
+    assert [each.accuracy for each in scores.per_class] == [None, 0.0, None]
+
+
+def test_wilsons_interval_by_hand() -> None:
+    # 128 of 128: [n / (n + z^2), 1].
+    low, high = wilson_interval(128, 128)
+    assert low == pytest.approx(128 / (128 + 1.959964**2), abs=1e-6)
+    assert high == pytest.approx(1.0)
+    # Brown, Cai and DasGupta's formula at 8 of 10.
+    assert wilson_interval(8, 10) == pytest.approx((0.4901625, 0.9433178), abs=1e-6)
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1))
+def test_the_interval_holds_the_share_and_stays_in_0_to_1(n: int, share: float) -> None:
+    correct = round(share * n)
+    low, high = wilson_interval(correct, n)
+    assert 0 <= low <= correct / n + 1e-12
+    assert correct / n - 1e-12 <= high <= 1
+
+
+def test_calibration_by_hand() -> None:
+    # Two answers at 0.9 of which one is right, two at 0.5 both right: (2 * 0.4 + 2 * 0.5) / 4.
+    confidence = np.array([0.9, 0.9, 0.5, 0.5], np.float32)
+    assert calibration_error(confidence, np.array([True, False, True, True])) == pytest.approx(0.45)
+    assert calibration_error(np.ones(5, np.float32), np.ones(5, bool)) == 0.0
+
+
+def test_a_perfectly_calibrated_reader_has_a_small_error() -> None:
+    random = np.random.default_rng(0)
+    confidence = random.uniform(0.1, 1, 200_000).astype(np.float32)
+    right = random.uniform(size=200_000) < confidence
+    assert calibration_error(confidence, right) < 0.01
+
+
+def test_huge_logits_do_not_overflow() -> None:
+    scores = evaluate(np.array([[1e30, -1e30], [3e38, 0]], np.float32), np.array([0, 0]), ("a", "b"))
+    assert scores.loss == 0.0
+    assert scores.accuracy == 1.0

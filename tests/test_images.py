@@ -1,0 +1,255 @@
+"""From a user's picture to 28 by 28: formats, depths, polarity, MNIST's convention, bad files."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from birnn_cli.data import images, strokes
+from birnn_cli.data.convention import is_placed, place
+from birnn_cli.data.datasets import open_data_set
+from birnn_cli.errors import ImageError
+
+DIGIT = strokes.draw("pictures", 1)[0][0]
+
+
+def encode(picture: Image.Image | np.ndarray, kind: str = "PNG", **options: Any) -> bytes:
+    """A picture's file."""
+    file = io.BytesIO()
+    picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def page(ink: int = 0, paper: int = 255, side: int = 280) -> np.ndarray:
+    """The digit on a larger page, off the centre: (side * 2, side * 2) uint8."""
+    large = (
+        np.asarray(Image.fromarray(DIGIT).resize((side, side), Image.Resampling.BICUBIC), float) / 255
+    )
+    whole = np.zeros((2 * side, 2 * side))
+    whole[:side, side // 2 : side // 2 + side] = large
+    return (paper + whole * (ink - paper)).round().astype(np.uint8)
+
+
+def likeness(found: np.ndarray | None) -> float:
+    """Correlation with the digit as it was drawn; a pixel of shift is the convention's own rounding."""
+    assert found is not None
+    shifted = [np.roll(found, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+    return max(float(np.corrcoef(each.ravel(), DIGIT.ravel())[0, 1]) for each in shifted)
+
+
+def test_an_image_in_mnists_convention_passes_bit_for_bit() -> None:
+    for digit in strokes.draw("pictures", 200)[0]:
+        for picture in (Image.fromarray(digit), Image.fromarray(digit).convert("RGB")):
+            found = images.read(encode(picture))
+            assert found is not None
+            np.testing.assert_array_equal(found, digit)
+
+
+def test_all_real_test_images_pass_bit_for_bit(real_mnist: Path) -> None:
+    pictures, _ = open_data_set("mnist", real_mnist).load("test")
+    assert all(is_placed(picture) for picture in pictures)
+    for picture in pictures[:200]:
+        np.testing.assert_array_equal(images.read(encode(picture)), picture)
+
+
+@pytest.mark.parametrize(
+    ("ink", "paper"), [(0, 255), (255, 0), (90, 200), (200, 90), (120, 160), (60, 0)]
+)
+@pytest.mark.parametrize("side", [40, 280, 900])
+def test_ink_is_found_at_any_polarity_contrast_and_size(ink: int, paper: int, side: int) -> None:
+    assert likeness(images.read(encode(page(ink, paper, side)))) > 0.9
+
+
+def test_a_dark_28_by_28_drawing_on_white_is_brought_to_the_convention() -> None:
+    found = images.read(encode(255 - DIGIT))
+    assert likeness(found) > 0.95
+    assert is_placed(found)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF"])
+def test_each_format_gives_the_same_digit(kind: str) -> None:
+    assert likeness(images.read(encode(page(), kind))) > 0.95
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I;16", "I", "F"])
+def test_each_mode_gives_the_same_digit(mode: str) -> None:
+    levels = page()
+    if mode in ("I;16", "I"):
+        picture = Image.fromarray(levels.astype(np.uint16) * 257).convert(mode)
+    else:
+        picture = Image.fromarray(levels).convert(mode)
+    kind = "TIFF" if mode in ("CMYK", "F", "I") else "PNG"
+    assert likeness(images.read(encode(picture, kind))) > 0.95
+
+
+def test_sixteen_bits_keep_their_levels() -> None:
+    ramp = (np.arange(256, dtype=np.uint16) * 257).reshape(16, 16)
+    assert len(np.unique(images.decode(encode(ramp)))) == 256
+
+
+@pytest.mark.parametrize("ink", [0, 255])
+def test_ink_on_nothing_is_ink(ink: int) -> None:
+    coverage = 255 - page()
+    colour = np.full_like(coverage, ink)
+    picture = np.stack([colour, colour, colour, coverage], axis=-1)
+    assert likeness(images.read(encode(picture))) > 0.95
+
+
+def test_a_page_with_transparent_corners_is_still_paper() -> None:
+    picture = Image.fromarray(page()).convert("RGBA")
+    for x in range(40):
+        for y in range(40 - x):
+            picture.putpixel((x, y), (0, 0, 0, 0))
+    assert likeness(images.read(encode(picture))) > 0.95
+
+
+def test_a_transparent_palette_colour_is_paper() -> None:
+    picture = Image.fromarray(np.where(page() < 128, 1, 0).astype(np.uint8), "P")
+    picture.putpalette([0, 0, 0, 0, 0, 0])
+    assert likeness(images.read(encode(picture, "PNG", transparency=0))) > 0.9
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_obeyed(orientation: int) -> None:
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    picture = Image.fromarray(page())
+    stored = picture.transpose(undo[orientation]) if orientation > 1 else picture
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    assert likeness(images.read(encode(stored, "JPEG", exif=exif))) > 0.95
+
+
+def test_uneven_light_specks_and_a_frame_are_left_out() -> None:
+    levels = page(60, 220).astype(float)
+    levels -= np.linspace(0, 60, levels.shape[1])
+    levels[20:24, 30:34] = 40
+    levels[:4] = levels[-4:] = 30
+    levels[:, :4] = levels[:, -4:] = 30
+    assert likeness(images.read(encode(levels.clip(0, 255).astype(np.uint8)))) > 0.9
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (28, 28), (200, 200), (3, 3)])
+@pytest.mark.parametrize("level", [0, 9, 128, 255])
+def test_an_empty_picture_has_no_ink(shape: tuple[int, int], level: int) -> None:
+    assert images.read(encode(np.full(shape, level, np.uint8))) is None
+
+
+def test_a_fully_transparent_picture_has_no_ink() -> None:
+    assert images.read(encode(Image.new("RGBA", (60, 60), (0, 0, 0, 0)))) is None
+
+
+def test_invert_overrules_the_guess() -> None:
+    levels = page()
+    levels[:, :260] = 0  # most of the border is black now
+    found = images.read(encode(levels[:, 200:]), invert="yes")
+    assert found is not None
+    white = images.read(encode(np.pad(DIGIT, 20)), invert="no")
+    assert likeness(white) > 0.95
+
+
+def test_the_plain_reader_makes_grey_and_28_by_28_and_no_more() -> None:
+    grey = np.arange(784, dtype=np.uint8).reshape(28, 28)
+    np.testing.assert_array_equal(images.read(encode(grey), "plain"), grey)
+    np.testing.assert_array_equal(images.read(encode(grey), "plain", "yes"), 255 - grey)
+    large = np.kron(grey, np.ones((10, 10), np.uint8))
+    np.testing.assert_array_equal(images.read(encode(large), "plain"), grey)
+
+
+def test_place_puts_the_centre_of_mass_at_pixel_14_by_the_papers_rule() -> None:
+    box = np.zeros((1, 20, 20), np.uint8)
+    box[0, 4:16, 2:6] = 255  # barycentre (10.0, 4.0): offsets int(15 - b) = 5 and 11, kept within 8
+    placed = place(box)
+    rows, columns = np.nonzero(placed[0])
+    assert (rows.min(), columns.min()) == (4 + 5, 2 + 8)
+    box = np.roll(box, 5, axis=2)  # barycentre (10.0, 9.0): offset 6
+    rows, columns = np.nonzero(place(box)[0])
+    assert (rows.min(), columns.min()) == (9, 7 + 6)
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    """A PNG chunk with its checksum."""
+    return (
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    )
+
+
+GOOD = encode(page())
+HEADER = struct.pack(">IIBBBBB", 65000, 65000, 8, 0, 0, 0, 0)
+BOMB = (
+    b"\x89PNG\r\n\x1a\n"
+    + chunk(b"IHDR", HEADER)
+    + chunk(b"IDAT", zlib.compress(b""))
+    + chunk(b"IEND", b"")
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "empty"),
+        (b"hello", "no picture"),
+        (GOOD[: len(GOOD) // 2], "damaged"),
+        (GOOD[:60] + bytes([GOOD[60] ^ 255]) + GOOD[61:], "damaged"),
+        (BOMB, "megapixels"),
+        (encode(Image.new("1", (9000, 9000))), "megapixels"),
+        (encode(Image.new("L", (20, 20)), "PPM"), "no picture"),
+        (encode(Image.new("L", (20, 20)), "PDF"), "no picture"),
+    ],
+    ids=["empty", "text", "truncated", "flipped", "bomb", "large", "PPM", "PDF"],
+)
+def test_a_bad_file_is_a_clean_error(content: bytes, message: str) -> None:
+    with pytest.raises(ImageError, match=message) as error:
+        images.read(content)
+    assert "\n" not in str(error.value)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    kind=st.sampled_from(["PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF"]),
+    place=st.floats(0, 0.999),
+    value=st.integers(1, 255),
+    cut=st.booleans(),
+)
+def test_mutated_bytes_give_an_answer_or_a_clean_error(
+    kind: str, place: float, value: int, cut: bool
+) -> None:
+    content = bytearray(encode(DIGIT, kind))
+    where = int(place * len(content))
+    content[where] ^= value
+    try:
+        found = images.read(bytes(content[:where] if cut else content))
+    except ImageError:
+        return
+    assert found is None or (found.shape == (28, 28) and found.dtype == np.uint8)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(0, 2**32 - 1), st.integers(0, 255))
+def test_any_grey_levels_give_an_image_or_no_ink(height: int, width: int, seed: int, low: int) -> None:
+    levels = np.random.default_rng(seed).integers(low, 256, (height, width), dtype=np.uint8)
+    found = images.read(encode(levels))
+    assert found is None or found.shape == (28, 28)
+
+
+def test_images_in_a_folder_are_sorted_and_hidden_ones_skipped(tmp_path: Path) -> None:
+    for name in ("b.PNG", "a.jpeg", "c.txt", ".hidden.png", "sub/d.tif", ".sub/e.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    found = [path.relative_to(tmp_path).as_posix() for path in images.find_images(tmp_path)]
+    assert found == ["a.jpeg", "b.PNG", "sub/d.tif"]

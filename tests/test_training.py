@@ -1,0 +1,291 @@
+"""Learning: the notebook's batches, randomness as a function, resuming, what stops a run."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file
+
+from birnn_cli.data import strokes
+from birnn_cli.errors import ConfigError, DivergedError
+from birnn_cli.network import checkpoint
+from birnn_cli.recipes import RECIPES, Recipe
+from birnn_cli.training import Training, resolve_device
+
+from .conftest import child_environment, run_birnn
+
+IMAGES, LABELS = strokes.draw("train", 500)
+HELD_OUT = strokes.draw("validation", 100)
+SMALL = replace(RECIPES["notebook"], hidden_size=8, batch_size=20, samples=801, display_step=5)
+
+
+def training(recipe: Recipe = SMALL, seed: int = 0, images: np.ndarray = IMAGES) -> Training:
+    return Training(recipe, 10, seed, torch.device("cpu"), images, LABELS[: len(images)], HELD_OUT)
+
+
+def same(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> bool:
+    return one.keys() == two.keys() and all(np.array_equal(one[name], two[name]) for name in one)
+
+
+@given(st.integers(1, 10**6), st.integers(1, 10**4))
+def test_steps_are_those_of_the_notebooks_loop(samples: int, batch_size: int) -> None:
+    step = 1
+    bound = max(samples, batch_size + 1)
+    steps = replace(SMALL, samples=bound, batch_size=batch_size).steps
+    assert steps * batch_size < bound <= (steps + 1) * batch_size
+    if bound < 5000:
+        while step * batch_size < bound:
+            step += 1
+        assert steps == step - 1
+    assert RECIPES["notebook"].steps == 781
+
+
+@settings(max_examples=30, deadline=None)
+@given(size=st.integers(1, 90), total=st.integers(1, 60), seed=st.integers(0, 5))
+def test_each_pass_shows_every_image_once_and_no_batch_is_short(
+    size: int, total: int, seed: int
+) -> None:
+    recipe = replace(SMALL, batch_size=size, samples=20 * size)
+    numbered = np.zeros((total, 28, 28), np.uint8)
+    numbered[:, 0, 0] = np.arange(total)
+    learner = training(recipe, seed, numbered)
+    batches = [learner._batch(step)[0][:, 0, 0] for step in range(recipe.steps)]
+    assert all(len(batch) == size for batch in batches)
+    shown = (torch.cat(batches) * 255).round().int().tolist()
+    for start in range(0, len(shown) - total + 1, total):
+        assert sorted(shown[start : start + total]) == list(range(total))
+
+
+def test_the_order_is_a_function_of_the_seed_and_the_step() -> None:
+    one, two = training(), training()
+    for step in (30, 3, 24):
+        assert torch.equal(one._batch(step)[0], two._batch(step)[0])
+    assert not torch.equal(one._batch(3)[0], training(seed=1)._batch(3)[0])
+    assert not torch.equal(one._shuffle(0), one._shuffle(1))
+
+
+def test_a_network_learns_a_few_images_by_heart() -> None:
+    recipe = replace(SMALL, hidden_size=32, samples=32 * 150, batch_size=32, learning_rate=0.01)
+    learner = training(recipe, images=IMAGES[:32])
+    scores = [result.batch for result in learner.steps() if result.batch]
+    assert scores[-1].accuracy == 1.0
+    assert scores[-1].loss < 0.1 < scores[0].loss
+
+
+def test_rows_of_metrics_come_every_display_step_after_the_step_on_its_batch() -> None:
+    learner, other = training(), training()
+    for result in learner.steps():
+        assert result.samples == 20 * result.step
+        assert (result.batch is not None) == (result.step % 5 == 0)
+        if result.step == 5:
+            logits = learner.network(other._batch(4)[0])
+            loss = torch.nn.functional.cross_entropy(logits, other._batch(4)[1]).item()
+            assert result.batch is not None
+            assert result.batch.loss == pytest.approx(loss)
+    assert learner.step == 40
+
+
+def test_validating_in_the_middle_changes_nothing() -> None:
+    recipe = replace(SMALL, layers=2, dropout=0.5)
+    plain, validated = training(recipe), training(recipe)
+    for _ in plain.steps():
+        pass
+    for _ in validated.steps():
+        validated.validate()
+        torch.rand(3)
+    assert same(plain.weights(), validated.weights())
+
+
+def test_scores_do_not_depend_on_the_size_of_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner = training()
+    whole = learner.validate()
+    monkeypatch.setattr("birnn_cli.training.VALIDATION_BATCH_SIZE", 7)
+    parts = learner.validate()
+    assert whole.accuracy == pytest.approx(parts.accuracy)
+    assert whole.loss == pytest.approx(parts.loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("changes", [{}, {"layers": 2, "dropout": 0.3, "readout": "pool"}])
+def test_going_on_twice_gives_the_same_bits(changes: dict[str, Any]) -> None:
+    recipe = replace(SMALL, **changes)
+    whole = training(recipe)
+    rows = list(whole.steps())
+    leg, seen = training(recipe), []
+    for stop in (7, 26, 40):
+        for result in leg.steps():
+            seen.append(result)
+            if result.step == stop:
+                break
+        weights, state, step = leg.weights(), leg.optimizer_state(), leg.step
+        leg = training(recipe)
+        leg.restore(step, weights, state)
+    assert same(whole.weights(), leg.weights())
+    assert same(whole.optimizer_state(), leg.optimizer_state())
+    assert rows == seen
+
+
+def test_another_seed_is_another_run_and_the_same_seed_the_same() -> None:
+    runs = [training(seed=seed) for seed in (1, 1, 2)]
+    for run in runs:
+        for _ in run.steps():
+            pass
+    assert same(runs[0].weights(), runs[1].weights())
+    assert not same(runs[0].weights(), runs[2].weights())
+
+
+def test_a_loss_that_is_not_finite_stops_the_run() -> None:
+    with pytest.raises(DivergedError, match="learning-rate"):
+        for _ in training(replace(SMALL, learning_rate=1e38)).steps():
+            pass
+
+
+def test_weights_that_are_not_finite_are_not_given_out() -> None:
+    learner = training()
+    with torch.no_grad():
+        learner.network.head.bias[0] = float("inf")
+    with pytest.raises(DivergedError, match=r"head\.bias"):
+        learner.weights()
+
+
+def test_a_device_that_is_not_there_is_an_error() -> None:
+    assert resolve_device("cpu") == torch.device("cpu")
+    assert resolve_device("auto").type in ("cpu", "cuda", "mps")
+    for name in ("gpu", "cuda:99", "", "cpu:x"):
+        with pytest.raises(ConfigError, match="expected auto"):
+            resolve_device(name)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="NO CUDA DEVICE: training there not tested")
+def test_cuda_learns_as_the_cpu_does() -> None:
+    one = training()
+    other = Training(SMALL, 10, 0, torch.device("cuda", 0), IMAGES, LABELS, HELD_OUT)
+    for _ in zip(one.steps(), other.steps(), strict=True):
+        pass
+    for name, value in one.weights().items():
+        np.testing.assert_allclose(other.weights()[name], value, atol=2e-3)
+
+
+def test_a_combination_without_sense_is_refused() -> None:
+    with pytest.raises(ConfigError, match="129"):
+        RECIPES["notebook"].override({"samples": 128})
+    with pytest.raises(ConfigError, match="--layers 2"):
+        RECIPES["notebook"].override({"dropout": 0.5})
+
+
+OPTIONS = ("--dataset", "mnist", "--device", "cpu", "--samples", 40_000, "--save-every", 0.05)
+
+
+@pytest.fixture(scope="module")
+def whole_run(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    done = run_birnn(
+        "train", *OPTIONS, "--output", "run", "-q", cwd=folder, BIRNN_DATA_DIR=str(small_data)
+    )
+    assert done.code == 0, done.err
+    return folder / "run"
+
+
+def start(cwd: Path, data: Path, *arguments: object) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "birnn_cli", "train", *map(str, arguments)],
+        cwd=cwd,
+        env=child_environment(cwd, BIRNN_DATA_DIR=str(data)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def wait_for_rows(run: Path, count: int, child: subprocess.Popen[bytes]) -> None:
+    """Until so many rows of metrics and a checkpoint are there."""
+    deadline = time.monotonic() + 120
+    metrics, saved = run / "metrics.jsonl", run / "checkpoint.safetensors"
+    while not (saved.exists() and metrics.exists() and metrics.read_bytes().count(b"\n") >= count):
+        assert child.poll() is None, child.communicate()[1].decode()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def assert_same_run(one: Path, two: Path) -> None:
+    assert same(load_file(one / "checkpoint.safetensors"), load_file(two / "checkpoint.safetensors"))
+    assert (one / "metrics.jsonl").read_text() == (two / "metrics.jsonl").read_text()
+
+
+def test_a_run_killed_twice_and_resumed_is_the_run_that_nothing_stopped(
+    whole_run: Path, small_data: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "cut"
+    for rows, arguments in ((4, (*OPTIONS, "--output", run)), (12, ("--resume", "--output", run))):
+        child = start(tmp_path, small_data, *arguments)
+        wait_for_rows(run, rows, child)
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+    with (run / "metrics.jsonl").open("ab") as file:
+        file.write(b'{"step": 9')  # torn, as by a crash in the middle of a row
+    done = run_birnn(
+        "train", "--resume", "--output", run, "--json", cwd=tmp_path, BIRNN_DATA_DIR=str(small_data)
+    )
+    assert done.code == 0, done.err
+    assert done.json["first_step"] > 0
+    assert_same_run(whole_run, run)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_says_how_to_go_on_and_the_rest_is_the_same_run(
+    number: signal.Signals, code: int, whole_run: Path, small_data: Path, tmp_path: Path
+) -> None:
+    child = start(tmp_path, small_data, *OPTIONS, "--json")
+    run = tmp_path / "runs" / "notebook-1"
+    wait_for_rows(run, 3, child)
+    child.send_signal(number)
+    out, err = (text.decode() for text in child.communicate(timeout=60))
+    assert child.returncode == code
+    assert "--resume --output runs/notebook-1" in err.splitlines()[-1]
+    assert '"status": "interrupted"' in out
+    assert not checkpoint.load(run / "checkpoint.safetensors").about.complete
+    done = run_birnn("train", "--resume", cwd=tmp_path, BIRNN_DATA_DIR=str(small_data))
+    assert done.code == 0, done.err
+    assert_same_run(whole_run, run)
+
+
+def test_a_run_that_diverges_keeps_its_last_good_checkpoint(small_data: Path, tmp_path: Path) -> None:
+    options = (*OPTIONS[:4], "--output", "run", "--learning-rate", 1e38)
+    done = run_birnn("train", *options, cwd=tmp_path, BIRNN_DATA_DIR=str(small_data))
+    assert done.code == 1
+    assert "--learning-rate" in done.err.splitlines()[-1]
+    assert "Traceback" not in done.err
+    saved = tmp_path / "run" / "checkpoint.safetensors"
+    assert not saved.exists() or checkpoint.load(saved)
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_run_with_one_line(
+    small_data: Path, tmp_path: Path
+) -> None:
+    program = (
+        "import resource, sys\n"
+        "from birnn_cli.__main__ import main\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "train", *map(str, OPTIONS), "--output", "run", "-q"],
+        cwd=tmp_path,
+        env=child_environment(tmp_path, BIRNN_DATA_DIR=str(small_data)),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert b"File too large" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert sorted(os.listdir(tmp_path / "run")) == ["config.json", "metrics.jsonl"]
