@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import sys
 import time
 import warnings
@@ -10,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, TextIO
+from typing import Annotated, Any, Literal, TextIO
 
 import typer
 
-from birnn_cli import __version__
+from birnn_cli import __version__, interrupts
 from birnn_cli.errors import BirnnError, ExitCode, InterruptedRunError, OutputExistsError
 from birnn_cli.network.architecture import LIMITS, Readout
 from birnn_cli.recipes import RECIPES, Reader, Recipe, RecipeName
@@ -328,18 +327,10 @@ def _silent(_: str) -> None:
     """Say nothing."""
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM came."""
-
-
-def _terminate(*_: object) -> NoReturn:
-    raise _Terminated
-
-
 @contextmanager
 def _reporting(command: str, *, as_json: bool) -> Iterator[None]:
     """Turn what goes wrong into one line on stderr, JSON where asked for, and an exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    interrupts.raise_when_terminated()
     # Pillow warns of what it mends in damaged files; the answer or the error is what counts.
     warnings.filterwarnings("ignore", module="PIL")
     try:
@@ -347,7 +338,9 @@ def _reporting(command: str, *, as_json: bool) -> Iterator[None]:
     except InterruptedRunError as error:
         status, code, message, exit_code = "interrupted", error.code, str(error), error.exit_code
     except KeyboardInterrupt as error:
-        exit_code = ExitCode.TERMINATED if isinstance(error, _Terminated) else ExitCode.INTERRUPTED
+        exit_code = (
+            ExitCode.TERMINATED if isinstance(error, interrupts.Terminated) else ExitCode.INTERRUPTED
+        )
         status, code, message = "interrupted", "interrupted", "stopped"
     except BrokenPipeError:
         # Nobody reads stdout any more (`| head`): end quietly, and keep Python from flushing into it.

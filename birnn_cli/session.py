@@ -1,17 +1,14 @@
 """One process's part of a run: find the data, learn, keep metrics and checkpoints, stop cleanly."""
 
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 
-from birnn_cli import runs
+from birnn_cli import interrupts, runs
 from birnn_cli.data.datasets import DataSet, default_data_dir, open_or_fall_back
 from birnn_cli.data.download import Report
 from birnn_cli.errors import ConfigError, InterruptedRunError, RunError
@@ -118,7 +115,7 @@ class Session:
         metrics = runs.Metrics(self.folder, self._training.step)
         started = saved_at = time.perf_counter()
         try:
-            with _signals_noted() as signals:
+            with interrupts.noted() as signals:
                 for result in self._training.steps():
                     self._seconds = time.perf_counter() - started
                     validate_step = self.config.recipe.validate_step
@@ -287,21 +284,3 @@ def _check_same(request: Request, config: RunConfig, folder: Path) -> None:
                 f"{option} {wanted} differs from {own}, which the run in {folder} has: leave "
                 f"{option} out, or begin another run"
             )
-
-
-@contextmanager
-def _signals_noted() -> Iterator[list[int]]:
-    """Note the first Ctrl-C or SIGTERM in the list that is given; the second ends at once."""
-    seen: list[int] = []
-
-    def note(number: int, _: FrameType | None) -> None:
-        if seen:
-            raise KeyboardInterrupt
-        seen.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield seen
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

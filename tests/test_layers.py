@@ -24,11 +24,12 @@ OWNERS = {
 }
 # From the bottom to the top: a module may import from lower layers, and from `errors` in its own.
 LAYERS = [
-    {"", "__init__", "errors", "files", "network.__init__", "data.__init__"},
-    {"network.architecture", "data.convention", "data.rows", "data.download"},
+    {"", "__init__", "errors", "files", "interrupts", "network.__init__", "data.__init__"},
+    {"network.architecture", "data.convention", "data.rows", "data.download", "data.idx"},
     {"recipes", "network.birnn", "network.forward", "data.strokes"},
     {"network.checkpoint", "data.images", "training"},
-    {"runs", "data.datasets"},
+    {"runs", "data.folders"},
+    {"data.datasets"},
     {"session", "evaluation", "prediction"},
     {"console"},
     {"cli"},
@@ -96,7 +97,8 @@ def test_torch_is_not_loaded_to_help_or_to_read(arguments: list[str], tmp_path: 
     program = (
         "import sys\nfrom birnn_cli.__main__ import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    code = end.code or 0\n"
-        "loaded = {'torch', 'torchvision'} & set(sys.modules)\nassert not loaded, loaded\nassert code == 0\n"
+        "loaded = {'torch', 'torchvision'} & set(sys.modules)\n"
+        "assert not loaded, loaded\nassert code == 0\n"
     )
     command = [word.format(digit=digit) for word in arguments]
     done = subprocess.run(

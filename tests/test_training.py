@@ -1,6 +1,5 @@
 """Learning: the notebook's batches, randomness as a function, resuming, what stops a run."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -288,4 +287,4 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_run_with_one_line(
     assert done.returncode == 1
     assert b"File too large" in done.stderr
     assert b"Traceback" not in done.stderr
-    assert sorted(os.listdir(tmp_path / "run")) == ["config.json", "metrics.jsonl"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["config.json", "metrics.jsonl"]

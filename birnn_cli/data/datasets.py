@@ -1,34 +1,30 @@
 """Data sets as arrays in memory: torchvision's, folders of images, and the program's own strokes.
 
-Files in torchvision's layout are read here, each checked as it is read, so that a set on disk needs
-no torch; `birnn_cli.data.download` has torchvision fetch the ones that are not there.
+Files in torchvision's layout are read and checked here, so that a set on disk needs no torch;
+`birnn_cli.data.download` has torchvision fetch the ones that are not there.
 """
 
-import hashlib
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from birnn_cli.data import images, strokes
+from birnn_cli.data import strokes
 from birnn_cli.data.convention import SIDE
 from birnn_cli.data.download import Report, download
-from birnn_cli.errors import DataError, DataUnavailableError, ImageError
+from birnn_cli.data.folders import Split, find_labelled, read_labelled
+from birnn_cli.data.idx import damaged, read_idx
+from birnn_cli.errors import DataError, DataUnavailableError
 from birnn_cli.recipes import Reader
 
-Split = Literal["train", "validation", "test"]
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
 HELD_OUT = 5000
 STROKES_SIZES: dict[Split, int] = {"train": 60_000, "validation": 5_000, "test": 10_000}
-# Of a folder's images, the share held out for validation, and as much again for the test.
-FOLDER_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -192,7 +188,7 @@ def _open_published(name: str, published: _Published, raw: Path) -> DataSet:
         pictures = _read_images(raw / published.images[test])
         labels = _read_labels(raw / published.labels[test], published)
         if len(pictures) != len(labels):
-            raise _damaged(
+            raise damaged(
                 raw / published.labels[test], f"{len(labels):,} labels", f"{len(pictures):,} images"
             )
         start = HELD_OUT if split == "train" else 0
@@ -206,118 +202,43 @@ def _open_published(name: str, published: _Published, raw: Path) -> DataSet:
 
 def _read_images(file: Path) -> Images:
     """All images of a file, as a view of it: (n, 28, 28) uint8."""
-    array = _read_idx(file, np.dtype(np.uint8), 3)
+    array = read_idx(file, np.dtype(np.uint8), 3)
     if array.shape[1:] != (SIDE, SIDE):
         found = " by ".join(map(str, array.shape[1:]))
-        raise _damaged(file, f"images of {found} pixels", "28 by 28")
+        raise damaged(file, f"images of {found} pixels", "28 by 28")
     return array
 
 
 def _read_labels(file: Path, published: _Published) -> Labels:
     """All labels of a file, from 0: (n,) int64."""
     if file.name.endswith("idx2-int"):  # QMNIST: eight numbers an image, the class first
-        labels = _read_idx(file, np.dtype(">i4"), 2)[:, 0].astype(np.int64)
+        labels = read_idx(file, np.dtype(">i4"), 2)[:, 0].astype(np.int64)
     else:
-        labels = _read_idx(file, np.dtype(np.uint8), 1).astype(np.int64)
+        labels = read_idx(file, np.dtype(np.uint8), 1).astype(np.int64)
     labels -= published.first_label
     last = len(published.classes) - 1
     wrong = labels[(labels < 0) | (labels > last)]
     if len(wrong):
         first = published.first_label
-        raise _damaged(file, f"a label {wrong[0] + first}", f"{first} to {last + first}")
+        raise damaged(file, f"a label {wrong[0] + first}", f"{first} to {last + first}")
     return labels
 
 
-def _read_idx(file: Path, dtype: np.dtype, dimensions: int) -> NDArray:  # type: ignore[type-arg]
-    """An array of LeCun's IDX format: magic number, sizes, and values, all big-endian.
-
-    Source: "FILE FORMATS FOR THE MNIST DATABASE" on LeCun's MNIST page.
-    """
-    magic = {np.dtype(np.uint8): 0x0800, np.dtype(">i4"): 0x0C00}[dtype] + dimensions
-    start = 4 * (1 + dimensions)
-    try:
-        content = np.memmap(file, np.uint8, mode="r") if file.stat().st_size else np.empty(0, np.uint8)
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror}") from None
-    if len(content) < start:
-        raise _damaged(file, f"{len(content)} bytes", f"a header of {start}")
-    found, *shape = content[:start].view(">u4").tolist()
-    if found != magic:
-        raise _damaged(file, f"the magic number 0x{found:08x}", f"0x{magic:08x}")
-    expected = start + int(np.prod(shape, dtype=object)) * dtype.itemsize
-    if len(content) != expected:
-        raise _damaged(file, f"{len(content):,} bytes", f"{expected:,} for sizes {shape}")
-    return content[start:].view(dtype).reshape(shape)
-
-
-def _damaged(file: Path, found: str, expected: str) -> DataError:
-    return DataError(
-        f"{file} is damaged: found {found}, expected {expected}; put the published file in its "
-        f"place, or move {file.parent} away and birnn downloads the whole set"
-    )
-
-
 def _open_folder(name: str, reader: Reader) -> DataSet:
-    """A folder with one subfolder of images a class.
-
-    A subfolder `validation` or `test` holds that split, with classes of its own; without one, a hash
-    of its relative path puts an image there. So adding or removing images never moves another.
-    """
     root = Path(name).absolute()
     if not root.is_dir():
         raise DataError(
             f"no data set {name!r}: expected auto, {', '.join(NAMES)}, or a folder with one subfolder "
             "of images a class"
         )
-    own = {split for split in get_args(Split) if (root / split).is_dir()} - {"train"}
-    train = root / "train" if own and (root / "train").is_dir() else root
-    classes = tuple(sorted(path.name for path in _folders(train) if path.name not in own))
-    if len(classes) < 2:
-        raise DataError(
-            f"{root} holds {len(classes)} subfolders of images, expected one a class, two or more"
-        )
-    files: dict[Split, list[tuple[Path, int]]] = {split: [] for split in get_args(Split)}
-    for label, class_name in enumerate(classes):
-        for path in images.find_images(train / class_name):
-            files[_split_of(path.relative_to(train), own)].append((path, label))
-    for split in own:
-        for folder in _folders(root / split):
-            if folder.name not in classes:
-                raise DataError(f"{folder} is a class without training images in {train}")
-            label = classes.index(folder.name)
-            files[split] += [(path, label) for path in images.find_images(folder)]
-
-    def read(split: Split, samples: int) -> tuple[Images, Labels]:
-        chosen = files[split][:samples]
-        pictures = np.stack([_read_picture(path, reader) for path, _ in chosen])
-        return pictures, np.array([label for _, label in chosen], np.int64)
-
-    return DataSet(str(root), classes, reader, lambda split: len(files[split]), read)
-
-
-def _folders(root: Path) -> Iterator[Path]:
-    return (path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _split_of(path: Path, own: set[Split]) -> Split:
-    """Where a relative path belongs, by its hash alone."""
-    digest = hashlib.sha256(os.fsencode(path.as_posix())).digest()
-    share = int.from_bytes(digest[:8], "big") / 2**64
-    if share < FOLDER_SHARE:
-        return "train" if "test" in own else "test"
-    if share < 2 * FOLDER_SHARE:
-        return "train" if "validation" in own else "validation"
-    return "train"
-
-
-def _read_picture(path: Path, reader: Reader) -> Images:
-    try:
-        pixels = images.read(path.read_bytes(), reader)
-    except (ImageError, OSError) as error:
-        raise DataError(f"{path}: {error}; mend it or move it away") from None
-    if pixels is None:
-        raise DataError(f"{path} holds no ink; mend it, move it away, or take --reader plain")
-    return pixels
+    classes, files = find_labelled(root)
+    return DataSet(
+        name=str(root),
+        classes=classes,
+        reader=reader,
+        size=lambda split: len(files[split]),
+        read=lambda split, samples: read_labelled(files[split][:samples], reader),
+    )
 
 
 def open_or_fall_back(

@@ -108,13 +108,8 @@ def _to_grey(picture: Image.Image) -> Pixels:
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
         deep = np.asarray(picture, np.float64)
         # 16 bits a pixel, unless the values say otherwise: Pillow's own conversion clips at 255.
-        top = (
-            65535.0
-            if deep.max(initial=0) > 255
-            else 1.0
-            if picture.mode == "F" and deep.max() <= 1
-            else 255.0
-        )
+        highest = deep.max(initial=0)
+        top = 65535 if highest > 255 else 1 if picture.mode == "F" and highest <= 1 else 255
         return (deep * (255 / top)).clip(0, 255).round().astype(np.uint8)
     if not picture.has_transparency_data:
         return np.asarray(picture.convert("L"))
@@ -146,8 +141,8 @@ def shrink(grey: Pixels) -> Grey:
 def find_polarity(grey: Grey, invert: Invert) -> Grey | None:
     """Make ink light on black, with the paper's uneven light taken away.
 
-    The paper is most of the picture, or most of its border. Its light is what remains when strokes are closed over
-    (a morphological opening of light ink), smoothed.
+    The paper is most of the picture, or most of its border. Its light is what remains when strokes
+    are closed over (a morphological opening of light ink), smoothed.
 
     Args:
         grey: Shape (height, width), float32 in 0 to 255.
