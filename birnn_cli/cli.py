@@ -233,10 +233,9 @@ def evaluate(
             )
         if samples is None and not whole:
             samples = min(DEFAULT_EVAL_SAMPLES, data.size(split))
-        images, labels = data.load(split, samples)
         started = time.perf_counter()
-        with console.counting(len(images), quiet=quiet) as progress:
-            scores = evaluation.score(network, data, images, labels, progress)
+        with console.counting(quiet=quiet) as progress:
+            scores = evaluation.score(network, data, split, samples, progress)
         values = {
             "command": "eval",
             "status": "ok",

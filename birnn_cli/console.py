@@ -92,17 +92,17 @@ def download_progress(*, quiet: bool) -> "Iterator[Report]":
 
 
 @contextmanager
-def counting(total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """A live count of images read up to `total`; gives a function to be told how many are."""
+def counting(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A live count of images read; gives a function to be told how many are, of how many."""
     from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
     columns = ("reading", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
     with _live(*columns, quiet=quiet, transient=True) as progress:
         if progress is None:
-            yield lambda done: None
+            yield lambda done, total: None
         else:
-            task = progress.add_task("", total=total)
-            yield lambda done: progress.update(task, completed=done)
+            task = progress.add_task("")
+            yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def show_steps(session: "Session", *, quiet: bool) -> None:

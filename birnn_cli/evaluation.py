@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from birnn_cli.data.datasets import DataSet
+from birnn_cli.data.folders import Split
 from birnn_cli.data.rows import to_rows
 from birnn_cli.errors import DataError
 from birnn_cli.network import forward
@@ -56,21 +57,21 @@ class Evaluation:
 def score(
     network: Checkpoint,
     data: DataSet,
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    progress: Callable[[int], None],
+    split: Split,
+    samples: int | None,
+    progress: Callable[[int, int], None],
 ) -> Evaluation:
-    """Have a network read images, and score it.
+    """Have a network read the first images of a split, and score it.
 
     Args:
         network: What reads.
         data: Where the images are from.
-        images: Shape (n, 28, 28), uint8.
-        labels: Shape (n,), int64.
-        progress: Is told how many are done.
+        split: Which of them.
+        samples: How many; None is all.
+        progress: Is told how many are done, of how many.
 
     Raises:
-        DataError: The data set's classes are not the network's.
+        DataError: The data set's classes are not the network's, or it holds too few images.
     """
     config = network.about.config
     if data.classes != config.classes:
@@ -78,11 +79,12 @@ def score(
             f"{data.name} has the classes {' '.join(data.classes)}, and the network was trained on "
             f"{config.dataset} with {' '.join(config.classes)}: take another --dataset or --checkpoint"
         )
+    images, labels = data.load(split, samples)
     logits = []
     for start in range(0, len(images), forward.BATCH_SIZE):
         rows = to_rows(images[start : start + forward.BATCH_SIZE])
         logits.append(forward.logits(config.architecture, network.weights, rows))
-        progress(start + len(rows))
+        progress(start + len(rows), len(images))
     return evaluate(np.concatenate(logits), labels, config.classes)
 
 

@@ -12,8 +12,7 @@ from PIL import Image
 from birnn_cli.data import datasets, download, strokes
 from birnn_cli.data.datasets import open_data_set, open_or_fall_back
 from birnn_cli.errors import DataError, DataUnavailableError
-
-from .conftest import idx, write_idx, write_mnist
+from tests.conftest import idx, write_idx, write_mnist
 
 TRAIN, TEST = 5020, 30
 

@@ -1,0 +1,364 @@
+"""The command line's contract: what goes to stdout and stderr, exit codes, JSON, which run is taken."""
+
+import json
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from birnn_cli import __version__
+from birnn_cli.data import strokes
+from birnn_cli.network import checkpoint
+from birnn_cli.recipes import RECIPES
+from tests.conftest import Done, run_birnn
+
+SHORT = ("--samples", 2700, "--device", "cpu")
+TRAIN_KEYS = [
+    *("command", "status", "recipe", "dataset", "seed", "device", "steps", "samples", "first_step"),
+    *("train_seconds", "samples_per_second", "parameters", "run", "checkpoint", "final", "validation"),
+]
+EVAL_KEYS = [
+    *("command", "status", "checkpoint", "dataset", "split", "n", "correct", "accuracy", "ci95", "loss"),
+    *("ece", "per_class", "confusion", "seconds"),
+]
+
+
+@pytest.fixture
+def here(tmp_path: Path, trained: Path) -> Path:
+    """A folder with a finished run under runs/."""
+    shutil.copytree(trained, tmp_path / "runs" / "notebook-1")
+    return tmp_path
+
+
+@pytest.fixture
+def data(small_data: Path) -> dict[str, str]:
+    """The environment that names the small MNIST."""
+    return {"BIRNN_DATA_DIR": str(small_data)}
+
+
+def assert_refused(done: Done, *words: str, code: int = 1) -> None:
+    """One line on stderr that holds these words, nothing on stdout, this exit code."""
+    assert done.code == code, done.err
+    assert done.out == ""
+    assert len(done.err.splitlines()) == 1, done.err
+    for word in words:
+        assert word in done.err
+
+
+def test_a_bare_birnn_shows_help_with_examples_and_exits_with_2(tmp_path: Path) -> None:
+    done = run_birnn(cwd=tmp_path)
+    assert done.code == 2
+    assert "birnn predict digit.png" in done.out
+    for command in ("train", "eval", "predict"):
+        assert command in done.out
+
+
+def test_the_version(tmp_path: Path) -> None:
+    done = run_birnn("--version", cwd=tmp_path)
+    assert (done.code, done.out) == (0, f"birnn {__version__}\n")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shell_completion_names_the_commands(shell: str, tmp_path: Path) -> None:
+    words = {"COMP_WORDS": "birnn ", "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": "birnn "}
+    done = run_birnn(
+        cwd=tmp_path,
+        _BIRNN_COMPLETE=f"complete_{shell}",
+        _TYPER_COMPLETE_FISH_ACTION="get-args",
+        **words,
+    )
+    assert "train" in done.out and "predict" in done.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "--no-such-option"),
+        ("train", "--samples", 0),
+        ("train", "--learning-rate", "nan"),
+        ("train", "--recipe", "cake"),
+        ("train", "--hidden-size", 10**6),
+        ("train", "--save-every", 0),
+        ("eval", "-n", -3),
+        ("eval", "-n", 3, "--all"),
+        ("eval", "--split", "train"),
+        ("eval", "--min-accuracy", 2),
+        ("predict",),
+        ("predict", "x.png", "--top-k", 0),
+        ("predict", "x.png", "--invert", "maybe"),
+    ],
+)
+def test_what_the_parser_refuses_ends_with_2(arguments: tuple[object, ...], tmp_path: Path) -> None:
+    done = run_birnn(*arguments, cwd=tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert "Traceback" not in done.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_training_prints_one_object_and_leaves_a_run(data: dict[str, str], tmp_path: Path) -> None:
+    options = ("--dataset", "mnist", *SHORT, "--seed", 5, "--hidden-size", 16)
+    done = run_birnn("train", *options, "--json", cwd=tmp_path, **data)
+    values = done.json
+    assert list(values) == TRAIN_KEYS
+    assert {key: values[key] for key in TRAIN_KEYS[:9]} == {
+        "command": "train",
+        "status": "ok",
+        "recipe": "notebook",
+        "dataset": "mnist",
+        "seed": 5,
+        "device": "cpu",
+        "steps": 21,
+        "samples": 2688,
+        "first_step": 0,
+    }
+    assert values["parameters"] == 2 * (4 * 16 * (28 + 16) + 4 * 16) + 10 * 32 + 10
+    assert values["samples_per_second"] == pytest.approx(2688 / values["train_seconds"])
+    assert set(values["final"]) == {"loss", "accuracy"}
+    assert set(values["validation"]) == {"n", "loss", "accuracy"} and values["validation"]["n"] == 5000
+    assert (values["run"], values["checkpoint"]) == (
+        "runs/notebook-1",
+        "runs/notebook-1/checkpoint.safetensors",
+    )
+    run = tmp_path / values["run"]
+    assert {path.name for path in run.iterdir()} == {
+        "checkpoint.safetensors",
+        "config.json",
+        "metrics.jsonl",
+    }
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [(row["step"], row["samples"]) for row in rows] == [(10, 1280), (20, 2560), (21, 2688)]
+    assert [set(row) - {"step", "samples"} for row in rows] == [
+        {"loss", "accuracy"},
+        {"loss", "accuracy"},
+        {"validation_loss", "validation_accuracy"},
+    ]
+    assert values["final"] == {key: rows[1][key] for key in ("loss", "accuracy")}
+    config = json.loads((run / "config.json").read_text())
+    assert config["recipe"]["hidden_size"] == 16
+    assert config["recipe"]["learning_rate"] == RECIPES["notebook"].learning_rate
+    about = checkpoint.load(tmp_path / values["checkpoint"]).about
+    assert about.complete and about.config.seed == 5 and "torch" in about.versions
+
+
+def test_every_value_of_the_recipe_can_be_overridden(data: dict[str, str], tmp_path: Path) -> None:
+    values = {
+        **{"samples": 400, "batch_size": 50, "learning_rate": 0.01, "beta1": 0.8, "beta2": 0.99},
+        **{"epsilon": 1e-6, "hidden_size": 8, "layers": 2, "readout": "pool", "dropout": 0.25},
+        **{"forget_bias": 0.5, "head_std": 0.2, "display_step": 2, "validate_step": 3},
+    }
+    options = [word for name, value in values.items() for word in (f"--{name.replace('_', '-')}", value)]
+    done = run_birnn("train", "--dataset", "mnist", *options, "--output", "run", cwd=tmp_path, **data)
+    assert done.code == 0, done.err
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["recipe"] == values
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "validation_loss" in row] == [3, 6, 7]
+    assert [row["step"] for row in rows if "loss" in row] == [2, 4, 6]
+
+
+def test_progress_is_plain_rows_in_a_pipe_and_the_result_alone_is_stdout(
+    data: dict[str, str], tmp_path: Path
+) -> None:
+    done = run_birnn("train", "--dataset", "mnist", *SHORT, cwd=tmp_path, **data)
+    assert [line.split()[0] for line in done.out.splitlines()] == [
+        "trained",
+        "last",
+        "held",
+        "checkpoint",
+    ]
+    assert "training on mnist, cpu, in runs/notebook-1" in done.err
+    assert "step 21: on 5,000 images held out" in done.err
+    assert "\x1b" not in done.out + done.err and "\r" not in done.err
+    quiet = run_birnn("train", "--dataset", "mnist", *SHORT, "-q", cwd=tmp_path, **data)
+    assert quiet.err == "" and "runs/notebook-2" in quiet.out
+
+
+def test_auto_without_mnist_and_without_a_network_trains_on_strokes_and_says_so(tmp_path: Path) -> None:
+    done = run_birnn("train", "--samples", 300, "--json", cwd=tmp_path)
+    assert (done.code, done.json["dataset"]) == (0, "strokes")
+    assert "warning: mnist is not in" in done.err and "cannot be downloaded" in done.err
+    scored = run_birnn("eval", "--json", "-n", 10, cwd=tmp_path)
+    assert scored.json["dataset"] == "strokes"
+
+
+def test_a_folder_that_holds_a_run_is_refused(here: Path, data: dict[str, str]) -> None:
+    before = {path: path.read_bytes() for path in (here / "runs" / "notebook-1").iterdir()}
+    options = ("--dataset", "mnist", *SHORT, "--output", "runs/notebook-1")
+    assert_refused(run_birnn("train", *options, cwd=here, **data), "finished run", "--output")
+    saved = here / "runs" / "notebook-1" / "checkpoint.safetensors"
+    content = saved.read_bytes()
+    saved.unlink()
+    done = run_birnn("train", *options, cwd=here, **data)
+    assert_refused(done, "unfinished run", "birnn train --resume --output runs/notebook-1")
+    saved.write_bytes(content)
+    assert {path: path.read_bytes() for path in saved.parent.iterdir()} == before
+
+
+def test_resume_says_when_a_run_is_finished_and_when_there_is_none(
+    here: Path, data: dict[str, str]
+) -> None:
+    done = run_birnn("train", "--resume", "--output", "runs/notebook-1", "--json", cwd=here, **data)
+    assert done.code == 0 and "is finished" in done.err
+    assert (done.json["first_step"], done.json["steps"]) == (21, 21)
+    assert done.json["train_seconds"] == done.json["samples_per_second"] == 0
+    assert_refused(run_birnn("train", "--resume", cwd=here, **data), "no interrupted run", "--output")
+    nowhere = run_birnn("train", "--resume", "--output", "nowhere", cwd=here, **data)
+    assert_refused(nowhere, "no run in nowhere")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--seed", 1),
+        ("--samples", 99),
+        ("--dataset", "strokes"),
+        ("--readout", "pool"),
+        ("--reader", "plain"),
+    ],
+)
+def test_an_option_beside_resume_must_equal_the_runs(
+    option: str, value: object, here: Path, data: dict[str, str]
+) -> None:
+    done = run_birnn("train", "--resume", "--output", "runs/notebook-1", option, value, cwd=here, **data)
+    assert_refused(done, f"{option} {value} differs from")
+
+
+def test_eval_scores_the_first_128_test_images_as_the_notebook_does(
+    here: Path, data: dict[str, str]
+) -> None:
+    values = run_birnn("eval", "--json", cwd=here, **data).json
+    assert list(values) == EVAL_KEYS
+    assert (values["command"], values["status"], values["split"], values["n"]) == (
+        *("eval", "ok", "test"),
+        128,
+    )
+    assert values["dataset"] == "mnist"
+    assert values["accuracy"] == values["correct"] / 128
+    assert values["ci95"][0] < values["accuracy"] < values["ci95"][1]
+    confusion = np.array(values["confusion"])
+    assert confusion.trace() == values["correct"]
+    labels = strokes.draw("test", 128)[1]
+    assert confusion.sum(axis=1).tolist() == np.bincount(labels, minlength=10).tolist()
+    assert [score["label"] for score in values["per_class"]] == list("0123456789")
+    assert set(values["per_class"][0]) == {"label", "n", "correct", "accuracy"}
+
+
+@pytest.mark.parametrize(
+    ("options", "n"),
+    [(("-n", 7), 7), (("--all",), 150), (("--split", "validation", "--all"), 5000)],
+)
+def test_eval_reads_as_many_as_asked(
+    options: tuple[object, ...], n: int, here: Path, data: dict[str, str]
+) -> None:
+    assert run_birnn("eval", "--json", *options, cwd=here, **data).json["n"] == n
+
+
+def test_validation_scores_are_those_that_training_found(here: Path, data: dict[str, str]) -> None:
+    """Torch found them while training, NumPy finds them again."""
+    values = run_birnn("eval", "--split", "validation", "--all", "--json", cwd=here, **data).json
+    found = checkpoint.load(here / "runs" / "notebook-1" / "checkpoint.safetensors").about.validation
+    assert found is not None
+    assert values["accuracy"] == found["accuracy"]
+    assert values["loss"] == pytest.approx(found["loss"], rel=1e-5)
+
+
+def test_more_images_than_there_are_is_an_error_that_names_the_size(
+    here: Path, data: dict[str, str]
+) -> None:
+    assert_refused(run_birnn("eval", "-n", 151, "-q", cwd=here, **data), "150 images", "151")
+
+
+def test_a_missed_minimum_exits_with_3_and_still_reports(here: Path, data: dict[str, str]) -> None:
+    done = run_birnn("eval", "--min-accuracy", 0.9999, "--json", cwd=here, **data)
+    assert done.code == 3
+    assert (done.json["status"], done.json["error"]["code"]) == ("below-minimum", "below-minimum")
+    assert done.json["n"] == 128
+    assert run_birnn("eval", "--min-accuracy", 0, cwd=here, **data).code == 0
+
+
+def test_the_table_can_be_read_at_80_columns(here: Path, data: dict[str, str]) -> None:
+    done = run_birnn("eval", "--all", cwd=here, **data)
+    assert max(map(len, done.out.splitlines())) <= 80
+    rows = [line.split() for line in done.out.splitlines() if line.strip()[:2].strip().isdigit()]
+    assert [row[0] for row in rows if len(row) > 11] == list("0123456789")
+
+
+def test_eval_never_falls_back_on_other_data(here: Path) -> None:
+    done = run_birnn("eval", "--json", cwd=here)
+    assert (done.code, done.json["error"]["code"]) == (1, "data-unavailable")
+    assert done.json["command"] == "eval" and done.json["status"] == "error"
+
+
+def test_eval_refuses_a_data_set_of_other_classes(here: Path, tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for number in range(30):
+            Image.new("L", (28, 28), 200).save(tmp_path / "pets" / name / f"{number}.png")
+    done = run_birnn("eval", "--dataset", "pets", "-n", 1, "-q", cwd=here)
+    assert_refused(done, "cat dog", "0 1 2 3 4 5 6 7 8 9")
+
+
+def test_an_unknown_data_set_is_named_with_those_there_are(here: Path) -> None:
+    for command in ("train", "eval"):
+        done = run_birnn(command, "--dataset", "mnits", "-q", cwd=here)
+        assert_refused(done, "'mnits'", "mnist", "strokes")
+
+
+def test_the_newest_complete_run_is_the_default(here: Path, data: dict[str, str]) -> None:
+    """Newest by the time in the checkpoint, whatever the files' times and names are."""
+    first = here / "runs" / "notebook-1" / checkpoint.FILE_NAME
+    saved = checkpoint.load(first)
+    for name, seconds, complete in (("zz", -5, True), ("aa", 5, True), ("unfinished", 9, False)):
+        shutil.copytree(first.parent, here / "runs" / name)
+        moved = datetime.fromtimestamp(
+            datetime.fromisoformat(saved.about.saved_at).timestamp() + seconds
+        )
+        about = {
+            **vars(saved.about),
+            "saved_at": moved.astimezone().isoformat(),
+            "complete": complete,
+        }
+        checkpoint.save(
+            here / "runs" / name / checkpoint.FILE_NAME,
+            checkpoint.Checkpoint(
+                about=checkpoint.About(**about), weights=saved.weights, training=saved.training
+            ),
+        )
+    done = run_birnn("eval", "--json", cwd=here, **data)
+    assert done.json["checkpoint"] == "runs/aa/checkpoint.safetensors"
+    assert "runs/aa" in done.err and "the shipped model" in done.err
+    newest = here / "runs" / "aa" / checkpoint.FILE_NAME
+    newest.write_bytes(newest.read_bytes()[:-1] + b"?")
+    done = run_birnn("eval", "--json", cwd=here, **data)
+    assert done.json["checkpoint"] == "runs/notebook-1/checkpoint.safetensors"
+    assert "passed over: runs/aa" in done.err
+
+
+def test_a_damaged_checkpoint_that_is_named_is_an_error(here: Path, data: dict[str, str]) -> None:
+    saved = here / "runs" / "notebook-1" / checkpoint.FILE_NAME
+    saved.write_bytes(saved.read_bytes()[:-1] + b"?")
+    done = run_birnn("eval", "--checkpoint", "runs/notebook-1", cwd=here, **data)
+    assert_refused(done, "is damaged", "SHA-256")
+
+
+def test_a_flag_beats_the_environment(here: Path, small_data: Path) -> None:
+    done = run_birnn("eval", "--data-dir", small_data, "--json", cwd=here, BIRNN_DATA_DIR="nowhere")
+    assert done.code == 0, done.err
+
+
+def test_a_folder_of_pictures_is_learned_and_scored(tmp_path: Path) -> None:
+    images, labels = strokes.draw("train", 400)
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        if label < 2:
+            folder = tmp_path / "own" / ("zero", "one")[label]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(255 - image.repeat(4, 0).repeat(4, 1)).save(folder / f"{number}.png")
+    options = ("--dataset", "own", "--samples", 1000, "--batch-size", 20, "--output", "run", "-q")
+    done = run_birnn("train", *options, "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert done.json["dataset"] == str(tmp_path / "own")
+    scored = run_birnn("eval", "--checkpoint", "run", "--all", "--json", cwd=tmp_path).json
+    assert [score["label"] for score in scored["per_class"]] == ["one", "zero"]
+    assert scored["accuracy"] > 0.8
