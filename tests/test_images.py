@@ -17,7 +17,8 @@ from birnn_cli.data.convention import is_placed, place
 from birnn_cli.data.datasets import open_data_set
 from birnn_cli.errors import ImageError
 
-DIGIT = strokes.draw("pictures", 1)[0][0]
+# One of ordinary ink: a thin pen's would be widened.
+DIGIT = sorted(strokes.draw("pictures", 20)[0], key=np.sum)[14]
 
 
 def encode(picture: Image.Image | np.ndarray, kind: str = "PNG", **options: Any) -> bytes:
@@ -142,6 +143,33 @@ def test_uneven_light_specks_and_a_frame_are_left_out() -> None:
     levels[:4] = levels[-4:] = 30
     levels[:, :4] = levels[:, -4:] = 30
     assert likeness(images.read(encode(levels.clip(0, 255).astype(np.uint8)))) > 0.9
+
+
+@pytest.mark.parametrize("turn", range(4))
+@pytest.mark.parametrize(("ink", "paper"), [(40, 230), (220, 30)])
+def test_a_lamp_at_one_side_does_not_exchange_ink_and_paper(turn: int, ink: int, paper: int) -> None:
+    """Half of the border is as dark as ink is in the light."""
+    levels = page(ink, paper) * np.linspace(1, 0.25, 560)
+    upright = np.rot90(images.read(encode(np.rot90(levels, turn).round().astype(np.uint8))), -turn)
+    assert likeness(upright) > 0.9
+
+
+def test_ink_may_fill_almost_half_of_a_small_picture() -> None:
+    thick = np.zeros((14, 12), np.uint8)
+    thick[1:13, 3:9] = 255
+    found = images.read(encode(255 - thick))
+    assert found is not None and found[14, 14] > 200
+
+
+@pytest.mark.parametrize("pen", [1, 3])
+def test_lines_of_a_thin_pen_are_as_wide_and_dark_as_mnists(pen: int) -> None:
+    canvas = np.full((1000, 1000), 255, np.uint8)
+    canvas[200:800, 500 : 500 + pen] = canvas[500 : 500 + pen, 350:650] = 0  # a cross
+    found = images.read(encode(canvas))
+    assert found is not None
+    across = found[7].astype(float)  # the upright line alone
+    assert across.max() > 200
+    assert 1.5 <= across.sum() / 255 <= 3
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (28, 28), (200, 200), (3, 3)])

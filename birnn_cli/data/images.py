@@ -32,6 +32,11 @@ MAX_BYTES = 256 << 20
 # Larger pictures are averaged down to it: a digit needs 20 pixels, and light is as smooth at any size.
 WORKING_SIDE = 640
 
+# Of the 20 by 20 box: MNIST's own pens are 2 to 4 pixels wide.
+MIN_PEN_WIDTH = 2.0
+# Pens are measured and widened at so many pixels to one of the box.
+FINE = 3
+FULL_INK = 0.35
 # Grey levels (of 255) that ink must stand out by, and multiples of the paper's noise.
 MIN_CONTRAST = 10.0
 MIN_CONTRAST_IN_NOISE = 6.0
@@ -154,23 +159,40 @@ def find_polarity(grey: Grey, invert: Invert) -> Grey | None:
     if min(grey.shape) < 3 or np.ptp(grey) < MIN_CONTRAST:
         return None
     if invert == "auto":
-        bright = grey > _threshold(grey)
-        border = np.concatenate([bright[0], bright[-1], bright[:, 0], bright[:, -1]])
-        share = bright.mean()
+        share, on_border = _bright_shares(grey)
+        if 0.1 < on_border < 0.9:  # the ink reaches the border, or light falls from a side: without it
+            share, on_border = _bright_shares(_level(grey))
         # Ink covers no three quarters of a picture; where light and dark are nearer, the border decides.
-        invert = "yes" if share > 0.75 or (share > 0.25 and border.mean() > 0.5) else "no"
+        invert = "yes" if share > 0.75 or (share > 0.25 and on_border > 0.5) else "no"
     light = 255 - grey if invert == "yes" else grey
     side = max(light.shape)
     small_side = min(side, 128)
     scale = small_side / side
     size = (max(1, round(light.shape[1] * scale)), max(1, round(light.shape[0] * scale)))
     small = cv2.resize(light, size, interpolation=cv2.INTER_AREA)
-    # Wider than any stroke: a third of the picture.
-    kernel = np.ones((small_side // 3 | 1, small_side // 3 | 1), np.uint8)
+    # Wider than any stroke: half of the picture.
+    kernel = np.ones((small_side // 2 | 1, small_side // 2 | 1), np.uint8)
     paper = cv2.morphologyEx(small, cv2.MORPH_OPEN, kernel, borderType=cv2.BORDER_REPLICATE)
     paper = cv2.GaussianBlur(paper, (0, 0), small_side / 12, borderType=cv2.BORDER_REPLICATE)
     lit = light - cv2.resize(paper, light.shape[::-1], interpolation=cv2.INTER_LINEAR)
     return lit - np.median(lit)  # type: ignore[no-any-return]
+
+
+def _bright_shares(grey: Grey) -> tuple[float, float]:
+    """Which share of a picture is the brighter of two classes, and which of its border."""
+    bright = grey > _threshold(grey)
+    border = np.concatenate([bright[0], bright[-1], bright[:, 0], bright[:, -1]])
+    return float(bright.mean()), float(border.mean())
+
+
+def _level(grey: Grey) -> Grey:
+    """Grey levels with the slow course of the light taken away: a quadratic surface, fitted."""
+    height, width = grey.shape
+    y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None]
+    terms = np.stack([np.broadcast_to(term, grey.shape) for term in (1, x, y, x * x, x * y, y * y)], -1)
+    some = (slice(None, None, max(1, height // 64)), slice(None, None, max(1, width // 64)))
+    fit, *_ = np.linalg.lstsq(terms[some].reshape(-1, 6), grey[some].ravel(), rcond=None)
+    return grey - (terms @ fit).astype(np.float32)
 
 
 def find_ink(light: Grey) -> NDArray[np.bool_] | None:
@@ -180,7 +202,9 @@ def find_ink(light: Grey) -> NDArray[np.bool_] | None:
     picture, are left out.
     """
     threshold = _threshold(light.clip(0, None))
-    noise = 1.4826 * float(np.median(np.abs(light - np.median(light))))  # a normal spread's
+    # The paper's spread, as of a normal one, from its dark side alone: on the other there is ink.
+    middle = float(np.median(light))
+    noise = 1.4826 * (middle - float(np.median(light[light <= middle])))
     strong = light > threshold
     if not strong.any() or float(np.median(light[strong])) < max(
         MIN_CONTRAST, MIN_CONTRAST_IN_NOISE * noise
@@ -221,20 +245,38 @@ def normalise(light: Grey, mask: NDArray[np.bool_]) -> Pixels:
         light: Shape (height, width), float32: how much lighter than the paper.
         mask: Where the ink is, of the same shape.
     """
-    full = float(np.percentile(light[mask], 75))
     near = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-    ink = np.where(near, (light / full).clip(0, 1), 0).astype(np.float32)
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    scale = BOX_SIZE / max(ink.shape)
-    height, width = (max(1, round(side * scale)) for side in ink.shape)
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    scaled = cv2.resize(ink, (width, height), interpolation=how)
+    ink = np.where(near, light.clip(0, None), 0)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    ink = _thicken(_resize(ink, FINE * BOX_SIZE))
+    scaled = _resize(ink, BOX_SIZE)
+    height, width = scaled.shape
     box = np.zeros((BOX_SIZE, BOX_SIZE), np.uint8)
     top, left = (BOX_SIZE - height) // 2, (BOX_SIZE - width) // 2
     box[top : top + height, left : left + width] = (scaled * 255).clip(0, 255).round()
     placed: Pixels = place(box[None])[0]
     return placed
+
+
+def _resize(ink: Grey, side: int) -> Grey:
+    """Bring the longer side to so many pixels: (height, width) float32."""
+    scale = side / max(ink.shape)
+    height, width = (max(1, round(length * scale)) for length in ink.shape)
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return cv2.resize(ink, (width, height), interpolation=how)  # type: ignore[no-any-return]
+
+
+def _thicken(ink: Grey) -> Grey:
+    """Ink in 0 to 1, its full tone at 1, of a pen at least as wide as MNIST's; in FINE pixels."""
+    mask = ink > FULL_INK * ink.max()
+    ink = (ink / float(np.percentile(ink[mask], 75))).clip(0, 1)
+    inside = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)
+    # Along the middle of a line the distance to its edge is half its width.
+    missing = round(FINE * MIN_PEN_WIDTH - 2 * float(np.percentile(inside[inside > 0], 90)))
+    if missing < 1:
+        return ink
+    pen = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (missing + 1, missing + 1))
+    return cv2.dilate(ink, pen)  # type: ignore[no-any-return]
 
 
 def _threshold(values: Grey) -> float:

@@ -30,15 +30,15 @@ POINTS_PER_SPAN = 6
 # Chosen on MNIST's held-out 5,000 images.
 POINT_JITTER, LOG_JITTER_SPREAD = 0.07, 0.5
 LOG_WIDTH_MEAN, LOG_WIDTH_SPREAD = 0.08, 0.33
-SLANT_MEAN, SLANT_SPREAD = 0.18, 0.28
+SLANT_MEAN, SLANT_SPREAD = 0.18, 0.45
 TURN_SPREAD_RADIANS = 0.13
-BEND_SPREAD = 0.035
-PEN_WIDTH_MEDIAN_PIXELS, LOG_PEN_WIDTH_SPREAD = 2.35, 0.35
+BEND_SPREAD = 0.05
+PEN_WIDTH_MEDIAN_PIXELS, LOG_PEN_WIDTH_SPREAD = 2.35, 0.5
 PEN_WIDTH_RANGE_PIXELS = (1.0, 5.5)
 
 
 @dataclass(frozen=True)
-class _Way:
+class Way:
     """A way of writing a digit: shared control points, and curves as a linear map of them.
 
     Attributes:
@@ -71,12 +71,12 @@ def _draw_block(split: str, block: int) -> tuple[NDArray[np.uint8], NDArray[np.i
     """The pictures of one block: images (BLOCK_SIZE, 28, 28) uint8 and labels (BLOCK_SIZE,)."""
     random = np.random.default_rng([block, *split.encode()])
     labels = random.integers(len(CLASSES), size=BLOCK_SIZE)
-    chosen = np.array([random.integers(len(_ways()[label])) for label in labels])
+    chosen = np.array([random.integers(len(ways()[label])) for label in labels])
     width = PEN_WIDTH_MEDIAN_PIXELS * np.exp(random.normal(0, LOG_PEN_WIDTH_SPREAD, BLOCK_SIZE))
     width = width.clip(*PEN_WIDTH_RANGE_PIXELS)
     boxes = np.zeros((BLOCK_SIZE, BOX_SIZE, BOX_SIZE), np.uint8)
-    for label, ways in enumerate(_ways()):
-        for number, way in enumerate(ways):
+    for label, own in enumerate(ways()):
+        for number, way in enumerate(own):
             members = np.flatnonzero((labels == label) & (chosen == number))
             points = _write(way, len(members), random)
             low, high = points.min(axis=1), points.max(axis=1)  # (members, 2)
@@ -88,8 +88,12 @@ def _draw_block(split: str, block: int) -> tuple[NDArray[np.uint8], NDArray[np.i
     return place(boxes), labels
 
 
-def _write(way: _Way, count: int, random: np.random.Generator) -> Float:
-    """Write a digit `count` times by hand: points (count, points, 2), in units of its height."""
+def _write(way: Way, count: int, random: np.random.Generator) -> Float:
+    """Write a digit as a hand does, `count` times.
+
+    Returns:
+        Points along its curves, shape (count, points, 2): x and y in units of its height, y down.
+    """
     jitter = POINT_JITTER * np.exp(random.normal(0, LOG_JITTER_SPREAD, (count, 1, 1)))
     controls = way.controls + jitter * random.normal(0, 1, (count, *way.controls.shape))
     points = np.einsum("pc,ncd->npd", way.curve, controls) - way.controls.mean(axis=0)
@@ -118,7 +122,7 @@ def _ink(path: Float, ends: tuple[int, ...], width: float) -> NDArray[np.uint8]:
     return np.asarray(picture.reduce(SUPERSAMPLING))
 
 
-def _parse(text: str) -> _Way:
+def _parse(text: str) -> Way:
     """Read one line of WAYS_FILE."""
     curves = [curve.split() for curve in text.split(" / ")]
     names = list(dict.fromkeys(name for curve in curves for name in curve))
@@ -126,7 +130,7 @@ def _parse(text: str) -> _Way:
     maps = [
         _spline(len(curve)) @ np.eye(len(names))[[names.index(n) for n in curve]] for curve in curves
     ]
-    return _Way(controls, np.concatenate(maps), tuple(np.cumsum([len(part) for part in maps]).tolist()))
+    return Way(controls, np.concatenate(maps), tuple(np.cumsum([len(part) for part in maps]).tolist()))
 
 
 def _spline(count: int) -> Float:
@@ -150,7 +154,7 @@ def _spline(count: int) -> Float:
 
 
 @cache
-def _ways() -> tuple[tuple[_Way, ...], ...]:
+def ways() -> tuple[tuple[Way, ...], ...]:
     """For each digit, the ways of writing it; read when the first one is drawn."""
     lines = WAYS_FILE.read_text(encoding="ascii").splitlines()
     entries = [line.split(": ") for line in lines if not line.startswith("#")]
