@@ -192,7 +192,7 @@ def _level(grey: Grey) -> Grey:
     terms = np.stack([np.broadcast_to(term, grey.shape) for term in (1, x, y, x * x, x * y, y * y)], -1)
     some = (slice(None, None, max(1, height // 64)), slice(None, None, max(1, width // 64)))
     fit, *_ = np.linalg.lstsq(terms[some].reshape(-1, 6), grey[some].ravel(), rcond=None)
-    return grey - (terms @ fit).astype(np.float32)
+    return np.asarray(grey - terms @ fit, np.float32)
 
 
 def find_ink(light: Grey) -> NDArray[np.bool_] | None:
@@ -263,7 +263,7 @@ def _resize(ink: Grey, side: int) -> Grey:
     scale = side / max(ink.shape)
     height, width = (max(1, round(length * scale)) for length in ink.shape)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return cv2.resize(ink, (width, height), interpolation=how)  # type: ignore[no-any-return]
+    return np.asarray(cv2.resize(ink, (width, height), interpolation=how), np.float32)
 
 
 def _thicken(ink: Grey) -> Grey:
@@ -276,7 +276,7 @@ def _thicken(ink: Grey) -> Grey:
     if missing < 1:
         return ink
     pen = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (missing + 1, missing + 1))
-    return cv2.dilate(ink, pen)  # type: ignore[no-any-return]
+    return np.asarray(cv2.dilate(ink, pen), np.float32)
 
 
 def _threshold(values: Grey) -> float:
