@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from birnn_cli.data import images
+from birnn_cli.data import files, images
 from birnn_cli.data.rows import to_rows
 from birnn_cli.errors import ImageError, OutputExistsError
 from birnn_cli.files import write_atomically
@@ -75,7 +75,7 @@ def find_inputs(paths: Iterable[str]) -> Iterator[Input]:
         if path != STDIN and os.path.isdir(path):  # noqa: PTH112 - the text stays as it was given
             found = [
                 Input(str(file), file.relative_to(path).with_suffix(".png"))
-                for file in images.find_images(Path(path))
+                for file in files.find_images(Path(path))
             ]
             yield from found or [Input(path, Path())]
         else:
@@ -156,15 +156,15 @@ def _content(path: str) -> bytes:
     if path == STDIN:
         if sys.stdin.isatty():
             raise ImageError("stdin is a terminal, expected a picture piped in: birnn predict - < 7.png")
-        return sys.stdin.buffer.read(images.MAX_BYTES + 1)
+        return sys.stdin.buffer.read(files.MAX_BYTES + 1)
     try:
         file = Path(path)
         if file.is_dir():
-            raise ImageError(f"no pictures in this folder, expected files in {'|'.join(images.ENDINGS)}")
+            raise ImageError(f"no pictures in this folder, expected files in {'|'.join(files.ENDINGS)}")
         if file.exists() and not file.is_file():
             raise ImageError("this is no plain file, expected a picture")
         with file.open("rb") as opened:
-            return opened.read(images.MAX_BYTES + 1)
+            return opened.read(files.MAX_BYTES + 1)
     except FileNotFoundError:
         raise ImageError("no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
@@ -200,4 +200,4 @@ class InputSaver:
         path = self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         assert prediction.pixels is not None
-        write_atomically(path, images.to_png(prediction.pixels))
+        write_atomically(path, files.to_png(prediction.pixels))

@@ -55,9 +55,8 @@ def main() -> None:
             pass
         return STEPS * 128 / (time.perf_counter() - started)
 
-    print(
-        f"torch {torch.__version__}, Python {platform.python_version()}, {torch.get_num_threads()} threads"
-    )
+    threads = torch.get_num_threads()
+    print(f"torch {torch.__version__}, Python {platform.python_version()}, {threads} threads")
     plain(*tensors), birnn()  # warm up
     ratios = []
     for _ in range(PAIRS):

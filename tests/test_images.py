@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from birnn_cli.data import images, strokes
+from birnn_cli.data import files, images, strokes
 from birnn_cli.data.convention import is_placed, place
 from birnn_cli.data.datasets import open_data_set
 from birnn_cli.errors import ImageError
@@ -93,7 +93,7 @@ def test_each_mode_gives_the_same_digit(mode: str) -> None:
 
 def test_sixteen_bits_keep_their_levels() -> None:
     ramp = (np.arange(256, dtype=np.uint16) * 257).reshape(16, 16)
-    assert len(np.unique(images.decode(encode(ramp)))) == 256
+    assert len(np.unique(files.decode(encode(ramp)))) == 256
 
 
 @pytest.mark.parametrize("ink", [0, 255])
@@ -279,5 +279,5 @@ def test_images_in_a_folder_are_sorted_and_hidden_ones_skipped(tmp_path: Path) -
     for name in ("b.PNG", "a.jpeg", "c.txt", ".hidden.png", "sub/d.tif", ".sub/e.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    found = [path.relative_to(tmp_path).as_posix() for path in images.find_images(tmp_path)]
+    found = [path.relative_to(tmp_path).as_posix() for path in files.find_images(tmp_path)]
     assert found == ["a.jpeg", "b.PNG", "sub/d.tif"]

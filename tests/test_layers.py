@@ -17,7 +17,7 @@ MODULES = sorted(
 OWNERS = {
     "typer": {"cli"},
     "rich": {"console"},
-    "PIL": {"data.images", "data.strokes"},
+    "PIL": {"data.files", "data.strokes"},
     "cv2": {"data.images"},
     "torchvision": {"data.download"},
     "torch": {"network.birnn", "training", "session", "data.rows"},
@@ -25,7 +25,7 @@ OWNERS = {
 # From the bottom to the top: a module may import from lower layers, and from `errors` in its own.
 LAYERS = [
     {"", "__init__", "errors", "files", "interrupts", "network.__init__", "data.__init__"},
-    {"network.architecture", "data.convention", "data.rows", "data.download", "data.idx"},
+    {"network.architecture", "data.convention", "data.rows", "data.download", "data.idx", "data.files"},
     {"recipes", "network.birnn", "network.forward", "data.strokes"},
     {"network.checkpoint", "data.images", "training"},
     {"runs", "data.folders"},

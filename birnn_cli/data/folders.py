@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from birnn_cli.data import images
+from birnn_cli.data.files import find_images
 from birnn_cli.errors import DataError, ImageError
 from birnn_cli.recipes import Reader
 
@@ -44,14 +45,14 @@ def find_labelled(root: Path) -> tuple[tuple[str, ...], dict[Split, list[tuple[P
         )
     files: dict[Split, list[tuple[Path, int]]] = {split: [] for split in SPLITS}
     for label, class_name in enumerate(classes):
-        for path in images.find_images(train / class_name):
+        for path in find_images(train / class_name):
             files[_split_of(path.relative_to(train), own)].append((path, label))
     for split in own:
         for folder in _folders(root / split):
             if folder.name not in classes:
                 raise DataError(f"{folder} is a class without training images in {train}")
             label = classes.index(folder.name)
-            files[split] += [(path, label) for path in images.find_images(folder)]
+            files[split] += [(path, label) for path in find_images(folder)]
     return classes, files
 
 
