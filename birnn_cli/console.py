@@ -151,13 +151,10 @@ def _validation(step: "StepResult") -> str:
 
 def show_training(done: "TrainResult") -> None:
     """A run in words, on stdout."""
-    rate = ""
+    result(f"trained     {done.recipe} on {done.dataset}: {done.steps:,} steps, {done.samples:,} images")
     if done.train_seconds:
-        rate = f" in {done.train_seconds:.1f} s, {done.samples_per_second:,.0f} images/s"
-    result(
-        f"trained     {done.recipe} on {done.dataset}: {done.steps:,} steps, "
-        f"{done.samples:,} images{rate} on {done.device}"
-    )
+        seconds, rate = done.train_seconds, done.samples_per_second
+        result(f"speed       {seconds:.1f} s, {rate:,.0f} images/s on {done.device}")
     if done.final:
         result(f"last batch  loss {done.final['loss']:.4f}, accuracy {percent(done.final['accuracy'])}")
     if done.validation:
