@@ -3,6 +3,9 @@
 import hashlib
 import json
 import os
+import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,6 +140,81 @@ def test_a_config_that_its_arrays_do_not_bear_out_is_refused(
     write_signed(tmp_path / "odd", arrays, metadata)
     with pytest.raises(CheckpointError, match="odd is damaged"):
         checkpoint.load(tmp_path / "odd")
+
+
+def header(length: int, text: bytes) -> bytes:
+    return length.to_bytes(8, "little") + text
+
+
+TEXTS = '{"__metadata__":{"format":"birnn","format_version":"1","sha256":"%s"},' % ("0" * 64)
+HOSTILE = {
+    "a header of gigabytes": header(1 << 40, b"{"),
+    "a header longer than any of ours": header(1 << 21, b" " * (1 << 21)),
+    "a header of deep brackets": header(100_000, b"[" * 100_000),
+    "offsets that are no numbers": header(
+        len(TEXTS) + 29, (TEXTS + '"x":{"data_offsets":[0,"1"]}}').encode()
+    ),
+    "a tensor of a terabyte": header(
+        len(TEXTS) + 36, (TEXTS + '"x":{"data_offsets":[0,109951162777]}}').encode()
+    ),
+    "zeros": bytes(1000),
+    "a pickle": pickle.dumps(os.system),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_file_is_refused(what: str, tmp_path: Path) -> None:
+    (tmp_path / "hostile").write_bytes(HOSTILE[what])
+    with pytest.raises(CheckpointError, match="hostile"):
+        checkpoint.load(tmp_path / "hostile")
+
+
+def test_what_is_no_plain_file_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(CheckpointError, match="no plain file"):
+            checkpoint.load(path)
+
+
+@pytest.mark.parametrize("move", [-4, 4])
+def test_overlapping_or_spread_out_arrays_are_refused(move: int, path: Path) -> None:
+    """The digest is right, the offsets of one array are not."""
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    described = json.loads(content[8 : 8 + length])
+    described["__metadata__"]["sha256"] = "0" * 64
+    first, *_ = sorted(
+        (name for name in described if name != "__metadata__"),
+        key=lambda name: described[name]["data_offsets"],
+    )[3:]
+    described[first]["data_offsets"] = [offset + move for offset in described[first]["data_offsets"]]
+    text = json.dumps(described, separators=(",", ":")).encode()
+    forged = len(text).to_bytes(8, "little") + text + content[8 + length :]
+    digest = hashlib.sha256(forged).hexdigest().encode()
+    path.write_bytes(forged.replace(b'"sha256":"' + b"0" * 64, b'"sha256":"' + digest))
+    with pytest.raises(CheckpointError, match="damaged"):
+        checkpoint.load(path)
+
+
+def test_a_large_file_of_a_false_digest_is_refused_in_little_memory(tmp_path: Path) -> None:
+    """Half a gigabyte of holes behind a header that describes it."""
+    size = 1 << 29
+    text = f'{TEXTS}"x":{{"dtype":"F32","shape":[{size // 4}],"data_offsets":[0,{size}]}}}}'
+    about = json.dumps(json.dumps(small().about.to_dict()))
+    text = text.replace('"sha256"', f'"about":{about},"sha256"', 1)
+    with (tmp_path / "large").open("wb") as file:
+        file.write(header(len(text.encode()), text.encode()))
+        file.truncate(8 + len(text.encode()) + size)
+    (tmp_path / "x.png").write_bytes(b"")
+    command = [sys.executable, "-m", "birnn_cli", "predict", "x.png", "--checkpoint", "large"]
+    child = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert child.stderr is not None
+    with child.stderr:
+        assert b"SHA-256 differs" in child.stderr.read()
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    assert child.returncode == 1
+    assert used.ru_maxrss < 200 * 1024  # KiB
 
 
 def write_signed(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:

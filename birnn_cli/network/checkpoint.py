@@ -7,12 +7,15 @@ where training may go on), and four texts in the header's metadata: `format`, `f
 
 import hashlib
 import json
+import os
 import platform
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +33,7 @@ FILE_NAME = "checkpoint.safetensors"
 
 # No header of ours comes near it; it keeps a hostile one from being read at all.
 MAX_HEADER_BYTES = 1 << 20
-# The largest network that `Architecture` allows is far below it.
-MAX_FILE_BYTES = 1 << 30
+_OWN_DIGEST = re.compile(rb'"sha256":"[^"]*"')
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
@@ -135,17 +137,17 @@ def load(path: Path) -> Checkpoint:
     Raises:
         CheckpointError: It is not there, cannot be read, or fails a check.
     """
-    content = _read(path, MAX_FILE_BYTES)
-    metadata = _metadata(path, content)
-    digest = metadata["sha256"]
-    blank = content.replace(_digest_field(digest), _digest_field("0" * 64), 1)
-    if hashlib.sha256(blank).hexdigest() != digest:
-        raise _damaged(path, "its SHA-256 differs from the one that it states")
-    about = _about(path, metadata)
-    try:
-        arrays = safetensors.load(content)
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise _damaged(path, str(error)) from None
+    with _open(path) as file:
+        metadata = _read_metadata(path, file)
+        about = _about(path, metadata)
+        # By pieces: a file that is not what it says must not fill the memory first.
+        if _digest(file) != metadata["sha256"]:
+            raise _damaged(path, "its SHA-256 differs from the one that it states")
+        file.seek(0)
+        try:
+            arrays = safetensors.load(file.read())
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise _damaged(path, str(error)) from None
     weights, training = (
         {
             name.removeprefix(prefix): array.astype(np.float32)
@@ -168,35 +170,39 @@ def load_about(path: Path) -> About:
     Raises:
         CheckpointError: It is not there, cannot be read, or is none.
     """
-    return _about(path, _metadata(path, _read(path, MAX_HEADER_BYTES + 8, whole=False)))
+    with _open(path) as file:
+        return _about(path, _read_metadata(path, file))
 
 
-def _read(path: Path, limit: int, *, whole: bool = True) -> bytes:
-    """The first `limit` bytes; with `whole`, a longer file is refused."""
+@contextmanager
+def _open(path: Path) -> Iterator[BinaryIO]:
+    """A plain file to read from; whatever goes wrong with it is a CheckpointError."""
     try:
+        if path.exists() and not path.is_file():  # a pipe, whose opening would wait for a writer
+            raise CheckpointError(f"{path} is no plain file, expected a checkpoint or a run folder")
         with path.open("rb") as file:
-            content = file.read(limit + 1 if whole else limit)
+            yield file
     except FileNotFoundError:
         raise CheckpointError(
             f"{path} is not there: expected a checkpoint file or a run folder, as `birnn train` makes"
         ) from None
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
-    if len(content) > limit:
-        raise _damaged(path, f"it is larger than {limit} bytes")
-    return content
 
 
-def _metadata(path: Path, content: bytes) -> Mapping[str, str]:
-    """The texts in the header: of this format, of this version."""
-    length = int.from_bytes(content[:8], "little")
+def _read_metadata(path: Path, file: BinaryIO) -> Mapping[str, str]:
+    """The texts in the header: of this format, of this version, of a file of the right size."""
+    size = os.fstat(file.fileno()).st_size
+    length = int.from_bytes(file.read(8), "little")
     try:
-        if len(content) < 8 or length > min(len(content) - 8, MAX_HEADER_BYTES):
+        if not 2 <= length <= min(size - 8, MAX_HEADER_BYTES):
             raise ValueError
-        metadata = json.loads(content[8 : 8 + length])["__metadata__"]
+        header = json.loads(file.read(length))
+        metadata = header.pop("__metadata__")
         if metadata["format"] != FORMAT:
             raise ValueError
-    except (ValueError, KeyError, TypeError, RecursionError):
+        expected = 8 + length + max(entry["data_offsets"][1] for entry in header.values())
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         raise CheckpointError(
             f"{path} is no checkpoint of birnn, or a truncated one: expected a file that "
             "`birnn train` wrote; train again or name another with --checkpoint"
@@ -208,7 +214,21 @@ def _metadata(path: Path, content: bytes) -> Mapping[str, str]:
         )
     if not isinstance(metadata.get("sha256"), str) or len(metadata["sha256"]) != 64:
         raise _damaged(path, "it states no SHA-256")
+    if size != expected:
+        raise _damaged(path, f"it has {size} bytes, expected {expected}")
     return metadata  # type: ignore[no-any-return]
+
+
+def _digest(file: BinaryIO) -> str:
+    """SHA-256 of a file with the characters of its own digest taken as zeros."""
+    file.seek(0)
+    length = int.from_bytes(file.read(8), "little")
+    file.seek(0)
+    start = file.read(8 + length)
+    digest = hashlib.sha256(_OWN_DIGEST.sub(_digest_field("0" * 64), start, 1))
+    while piece := file.read(1 << 20):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def _about(path: Path, metadata: Mapping[str, str]) -> About:
