@@ -154,7 +154,8 @@ def show_training(done: "TrainResult") -> None:
     result(f"trained     {done.recipe} on {done.dataset}: {done.steps:,} steps, {done.samples:,} images")
     if done.train_seconds:
         seconds, rate = done.train_seconds, done.samples_per_second
-        result(f"speed       {seconds:.1f} s, {rate:,.0f} images/s on {done.device}")
+        saving = percent(done.save_seconds / seconds)
+        result(f"speed       {seconds:.1f} s, {rate:,.0f} images/s on {done.device}, {saving} saving")
     if done.final:
         result(f"last batch  loss {done.final['loss']:.4f}, accuracy {percent(done.final['accuracy'])}")
     if done.validation:

@@ -1,11 +1,12 @@
 """Run folders on disk: made, described, logged to, found again. No torch, no data."""
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from birnn_cli.errors import CheckpointError, RunError
 from birnn_cli.files import write_atomically
@@ -13,8 +14,11 @@ from birnn_cli.network import checkpoint
 from birnn_cli.network.checkpoint import About, Checkpoint
 from birnn_cli.recipes import RunConfig
 
+if TYPE_CHECKING:
+    from filelock import FileLock
+
 RUNS = Path("runs")
-CONFIG, METRICS = "config.json", "metrics.jsonl"
+CONFIG, METRICS, LOCK = "config.json", "metrics.jsonl", ".lock"
 SHIPPED = Path(__file__).parent / "network" / "shipped.safetensors"
 
 
@@ -39,12 +43,33 @@ def check_free(folder: Path) -> None:
             raise RunError(f"{folder} holds a {name} of something else: name another --output")
 
 
-def create(folder: Path | None, config: RunConfig) -> Path:
+def claim(folder: Path) -> "FileLock":
+    """Take a run folder for as long as the lock is held; the process's end, any end, gives it back.
+
+    Raises:
+        RunError: Another process has it.
+    """
+    from filelock import FileLock, Timeout  # not on the way to an answer: it loads asyncio
+
+    lock = FileLock(folder / LOCK, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RunError(
+            f"the run in {folder} is in use by another process: wait for it, or name another --output"
+        ) from None
+    return lock
+
+
+def create(folder: Path | None, config: RunConfig) -> "tuple[Path, FileLock]":
     """Make a run folder and describe the run in it, whole, before anything else is there.
 
     Args:
         folder: Where; None takes the next free `runs/<recipe>-<number>`.
         config: What will be computed.
+
+    Returns:
+        The folder, and its lock.
 
     Raises:
         RunError: The folder holds a run, or cannot be made.
@@ -52,14 +77,15 @@ def create(folder: Path | None, config: RunConfig) -> Path:
     try:
         if folder is None:
             folder = _make_next(config.recipe_name)
-        check_free(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        lock = claim(folder)
+        check_free(folder)
         started = datetime.now(UTC).isoformat()
         described = {"started_at": started, **config.to_dict()}
         write_atomically(folder / CONFIG, (json.dumps(described, indent=2) + "\n").encode())
     except OSError as error:
         raise RunError(f"the run folder {folder or RUNS} cannot be made: {error.strerror}") from None
-    return folder
+    return folder, lock
 
 
 def _make_next(recipe_name: str) -> Path:
@@ -110,8 +136,8 @@ def _about(folder: Path) -> About | None:
         return None
 
 
-def newest_interrupted() -> Path:
-    """The run under `runs/` that was begun last among those not finished.
+def claim_interrupted() -> "tuple[Path, FileLock]":
+    """The run under `runs/` that was begun last among those neither finished nor in use, and its lock.
 
     Raises:
         RunError: There is none.
@@ -121,12 +147,13 @@ def newest_interrupted() -> Path:
         about = _about(folder)
         if about is None or not about.complete:
             begun.append((str(_describe(folder).get("started_at")), folder))
-    if not begun:
-        raise RunError(
-            f"no interrupted run under {RUNS}/ to resume: name one with --output, or leave --resume "
-            "out to begin one"
-        )
-    return max(begun)[1]
+    for _, folder in sorted(begun, reverse=True):
+        with contextlib.suppress(RunError):
+            return folder, claim(folder)
+    raise RunError(
+        f"no interrupted run under {RUNS}/ to resume: name one with --output, or leave --resume "
+        "out to begin one"
+    )
 
 
 def _run_folders() -> Iterator[Path]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 
 from birnn_cli import interrupts, runs
 from birnn_cli.data.datasets import DataSet, default_data_dir, open_or_fall_back
@@ -59,6 +60,7 @@ class TrainResult:
     samples: int
     first_step: int
     train_seconds: float
+    save_seconds: float
     samples_per_second: float
     parameters: int
     run: str
@@ -75,14 +77,17 @@ class Session:
         config: What is computed.
         data: What on.
         save_every: Seconds between saves.
+        lock: Keeps other processes out of the folder, as long as the session lives.
     """
 
-    def __init__(self, folder: Path, config: RunConfig, data: DataSet, save_every: float) -> None:
-        self.folder, self.config, self.save_every = folder, config, save_every
+    def __init__(
+        self, folder: Path, config: RunConfig, data: DataSet, save_every: float, lock: FileLock
+    ) -> None:
+        self.folder, self.config, self.save_every, self._lock = folder, config, save_every, lock
         self._path = folder / checkpoint.FILE_NAME
         self._final: Mapping[str, float] | None = None
         self._validation: Mapping[str, float] | None = None
-        self._seconds = 0.0
+        self._seconds = self._save_seconds = 0.0
         self._training = Training(
             config.recipe,
             len(config.classes),
@@ -125,9 +130,11 @@ class Session:
                     self._note(metrics, result)
                     stopped = bool(signals) and not last
                     if last or stopped or time.perf_counter() - saved_at >= self.save_every:
+                        saving_at = time.perf_counter()
                         metrics.sync()
                         self._save(complete=last)
                         saved_at = time.perf_counter()
+                        self._save_seconds += saved_at - saving_at
                     yield result
                     if stopped:
                         raise InterruptedRunError(
@@ -174,10 +181,13 @@ class Session:
 
     def result(self) -> TrainResult:
         """The run in numbers, once its steps are done."""
-        return _result(self.folder, self._about(complete=True), self.first_step, self._seconds)
+        about = self._about(complete=True)
+        return _result(self.folder, about, self.first_step, self._seconds, self._save_seconds)
 
 
-def _result(folder: Path, about: About, first_step: int, seconds: float) -> TrainResult:
+def _result(
+    folder: Path, about: About, first_step: int, seconds: float, save_seconds: float
+) -> TrainResult:
     config, seen = about.config, about.samples - first_step * about.config.recipe.batch_size
     return TrainResult(
         recipe=config.recipe_name,
@@ -188,6 +198,7 @@ def _result(folder: Path, about: About, first_step: int, seconds: float) -> Trai
         samples=about.samples,
         first_step=first_step,
         train_seconds=seconds,
+        save_seconds=save_seconds,
         samples_per_second=seen / seconds if seen else 0.0,
         parameters=config.architecture.num_parameters,
         run=str(folder),
@@ -228,18 +239,23 @@ def _begin(request: Request, report: Report, warn: Callable[[str], None]) -> Ses
         seed=request.seed or 0,
         device=device,
     )
-    folder = runs.create(request.output, config)
-    return Session(folder, config, data, request.save_every)
+    folder, lock = runs.create(request.output, config)
+    return Session(folder, config, data, request.save_every, lock)
 
 
 def _resume(request: Request, report: Report, warn: Callable[[str], None]) -> Session | TrainResult:
     """Take up a run as its folder describes it."""
-    folder = request.output or runs.newest_interrupted()
-    config = runs.read_config(folder)
+    if request.output is None:
+        folder, lock = runs.claim_interrupted()
+        config = runs.read_config(folder)
+    else:
+        folder = request.output
+        config = runs.read_config(folder)  # before a lock is left in a folder that holds no run
+        lock = runs.claim(folder)
     _check_same(request, config, folder)
     path = folder / checkpoint.FILE_NAME
     if path.exists() and (saved := checkpoint.load(path)).about.complete:
-        return _result(folder, saved.about, saved.about.step, 0.0)
+        return _result(folder, saved.about, saved.about.step, 0.0, 0.0)
     resolve_device(config.device)
     own_reader = config.reader if Path(config.dataset).is_absolute() else None
     data = _open_data(request, config.dataset, own_reader, report, warn)
@@ -248,7 +264,7 @@ def _resume(request: Request, report: Report, warn: Callable[[str], None]) -> Se
             f"{folder} learns {len(config.classes)} classes, and {data.name} now has "
             f"{len(data.classes)}: put the data back as they were, or begin another run"
         )
-    return Session(folder, config, data, request.save_every)
+    return Session(folder, config, data, request.save_every, lock)
 
 
 def _open_data(

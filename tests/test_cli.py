@@ -18,7 +18,16 @@ from tests.conftest import Done, run_birnn
 SHORT = ("--samples", 2700, "--device", "cpu")
 TRAIN_KEYS = [
     *("command", "status", "recipe", "dataset", "seed", "device", "steps", "samples", "first_step"),
-    *("train_seconds", "samples_per_second", "parameters", "run", "checkpoint", "final", "validation"),
+    *(
+        "train_seconds",
+        "save_seconds",
+        "samples_per_second",
+        "parameters",
+        "run",
+        "checkpoint",
+        "final",
+        "validation",
+    ),
 ]
 EVAL_KEYS = [
     *("command", "status", "checkpoint", "dataset", "split", "n", "correct", "accuracy", "ci95", "loss"),
@@ -127,6 +136,7 @@ def test_training_prints_one_object_and_leaves_a_run(data: dict[str, str], tmp_p
         "checkpoint.safetensors",
         "config.json",
         "metrics.jsonl",
+        ".lock",
     }
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [(row["step"], row["samples"]) for row in rows] == [(10, 1280), (20, 2560), (21, 2688)]

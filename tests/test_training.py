@@ -306,4 +306,8 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_run_with_one_line(
     assert done.returncode == 1
     assert b"File too large" in done.stderr
     assert b"Traceback" not in done.stderr
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["config.json", "metrics.jsonl"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        ".lock",
+        "config.json",
+        "metrics.jsonl",
+    ]
