@@ -16,7 +16,7 @@ import typer
 from birnn_cli import __version__, interrupts
 from birnn_cli.errors import BirnnError, ExitCode, InterruptedRunError, OutputExistsError
 from birnn_cli.network.architecture import LIMITS, Readout
-from birnn_cli.recipes import RECIPES, Reader, Recipe, RecipeName
+from birnn_cli.recipes import RECIPES, Optimizer, Precision, Reader, Recipe, RecipeName, Schedule
 
 app = typer.Typer(
     help="A bidirectional LSTM reads an image of a digit row by row and says which digit it is.",
@@ -46,11 +46,12 @@ def _positive(value: float | None) -> float | None:
 def _value(help_text: str, name: str, **limits: Any) -> Any:
     """An option in place of one of the recipe's values."""
     notebooks = getattr(RECIPES["notebook"], name)
-    if not isinstance(notebooks, str):
+    if not isinstance(notebooks, str | bool):
         limits["metavar"] = "N" if isinstance(notebooks, int) else "X"
+        notebooks = f"{notebooks:,}"
     return _option(
         help_text,
-        default=notebooks if isinstance(notebooks, str) else f"{notebooks:,}",
+        default=notebooks if isinstance(notebooks, str) else "no",
         rich_help_panel="In place of the recipe's values (shown: those of notebook)",
         **limits,
     )
@@ -107,6 +108,14 @@ def train(
         Reader | None,
         _option("A folder's pictures: find the digit, or plain grey 28 by 28.", default="digit"),
     ] = None,
+    init: Annotated[
+        Path | None,
+        _option(
+            "A checkpoint file or a run folder to take the first weights from; the head is new where "
+            "its classes are others.",
+            default="drawn anew",
+        ),
+    ] = None,
     output: Annotated[Path | None, _option("The run folder.", default="runs/<recipe>-<number>")] = None,
     resume: Annotated[
         bool, _option("Go on with the run in --output, or the newest interrupted one.", "--resume")
@@ -121,8 +130,18 @@ def train(
         int | None, _value("Go on while step × batch size is below.", "samples", min=1, max=10**12)
     ] = None,
     batch_size: Annotated[int | None, _value("Images a step.", "batch_size", min=1, max=10**6)] = None,
+    optimizer: Annotated[
+        Optimizer | None, _value("adam, or muon for the layers' matrices.", "optimizer")
+    ] = None,
     learning_rate: Annotated[
-        float | None, _value("Adam's.", "learning_rate", callback=_positive)
+        float | None, _value("The optimizer's, at its peak.", "learning_rate", callback=_positive)
+    ] = None,
+    schedule: Annotated[
+        Schedule | None,
+        _value("Of the learning rate: constant, or one-cycle: up, then down to nothing.", "schedule"),
+    ] = None,
+    weight_decay: Annotated[
+        float | None, _value("As a share of the learning rate.", "weight_decay", min=0, max=1)
     ] = None,
     beta1: Annotated[float | None, _value("Adam's, of the mean.", "beta1", min=0, max=0.999999)] = None,
     beta2: Annotated[
@@ -145,6 +164,9 @@ def train(
             "readout",
         ),
     ] = None,
+    columns: Annotated[
+        bool | None, _value("Read a row and the column of the same number in each step.", "columns")
+    ] = None,
     dropout: Annotated[
         float | None, _value("Units dropped between layers, a share.", "dropout", min=0, max=0.99)
     ] = None,
@@ -153,6 +175,17 @@ def train(
     ] = None,
     head_std: Annotated[
         float | None, _value("Spread of the head's first weights.", "head_std", callback=_positive)
+    ] = None,
+    augment: Annotated[
+        float | None,
+        _value("How strongly images are shifted, turned, bent: 0 not, 1 well.", "augment", min=0, max=3),
+    ] = None,
+    mix_strokes: Annotated[
+        float | None, _value("Share of each batch that is drawn digits.", "mix_strokes", min=0, max=0.99)
+    ] = None,
+    precision: Annotated[
+        Precision | None,
+        _value("bfloat16 learns faster, where the device computes in it.", "precision"),
     ] = None,
     display_step: Annotated[
         int | None, _value("Steps between rows of metrics.", "display_step", min=1, max=LARGEST)
@@ -175,6 +208,7 @@ def train(
             dataset=dataset,
             data_dir=data_dir,
             reader=reader,
+            init=init,
             output=output,
             resume=resume,
             seed=seed,

@@ -1,14 +1,23 @@
 """Every default of a training run, as frozen dataclasses, and the configuration of one run."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, get_type_hints
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from typing import Any, Literal, get_args, get_type_hints
 
 from birnn_cli.errors import ConfigError
 from birnn_cli.network.architecture import Architecture, Readout
 
 Reader = Literal["digit", "plain"]
-RecipeName = Literal["notebook"]
+RecipeName = Literal["notebook", "fast", "best"]
+Schedule = Literal["constant", "one-cycle"]
+Optimizer = Literal["adam", "muon"]
+Precision = Literal["float32", "bfloat16"]
+
+
+# What decides which network is trained, not how.
+NETWORK_VALUES = ("hidden_size", "layers", "readout", "columns", "forget_bias")
+# Share of the steps over which `one-cycle` raises the learning rate.
+WARM_UP = 0.15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +27,7 @@ class Recipe:
     Attributes:
         samples: Exclusive bound on the images seen: training goes on while step * batch_size < samples.
         batch_size: Images a step.
-        learning_rate: Adam's.
+        learning_rate: The optimiser's, at the schedule's peak.
         beta1: Adam's decay of the gradient's average.
         beta2: Adam's decay of the squared gradient's average.
         epsilon: Adam's, in TensorFlow's place ("epsilon hat", Kingma and Ba 2015, section 2).
@@ -30,6 +39,13 @@ class Recipe:
         head_std: Standard deviation of the head's first weights and bias.
         display_step: Steps between two rows of metrics.
         validate_step: Steps between two validations; 0 validates at the end alone.
+        columns: Whether a step reads a row and the column of the same number, or a row alone.
+        optimizer: `adam`, or `muon` for the matrices of the layers and Adam for the rest.
+        weight_decay: Decoupled from the gradient (AdamW), as a share of the learning rate.
+        schedule: Of the learning rate: `constant`, or `one-cycle`, up and then down to nothing.
+        precision: Of the products in training; weights and checkpoints are float32 always.
+        augment: How strongly the images are changed (see `data.augment`); 0 shows them as they are.
+        mix_strokes: Share of every batch that is drawn digits, in [0, 1).
     """
 
     samples: int
@@ -46,6 +62,14 @@ class Recipe:
     head_std: float
     display_step: int
     validate_step: int
+    # What came later has the value that changes nothing: a run's description may be without it.
+    columns: bool = False
+    optimizer: Optimizer = "adam"
+    weight_decay: float = 0.0
+    schedule: Schedule = "constant"
+    precision: Precision = "float32"
+    augment: float = 0.0
+    mix_strokes: float = 0.0
 
     @property
     def steps(self) -> int:
@@ -60,7 +84,19 @@ class Recipe:
             num_layers=self.layers,
             readout=self.readout,
             forget_bias=self.forget_bias,
+            columns=self.columns,
         )
+
+    def learning_rate_at(self, step: int) -> float:
+        """The learning rate of a step, counted from 0.
+
+        `one-cycle` rises from nothing over the first WARM_UP of the steps and falls back, both in a
+        straight line (Smith and Topin 2018, without its last phase).
+        """
+        if self.schedule == "constant":
+            return self.learning_rate
+        done = (step + 1) / (self.steps + 1)
+        return self.learning_rate * min(done / WARM_UP, (1 - done) / (1 - WARM_UP))
 
     def override(self, values: Mapping[str, Any]) -> "Recipe":
         """The recipe with some values replaced.
@@ -78,6 +114,11 @@ class Recipe:
             raise ConfigError(
                 f"--dropout {recipe.dropout} has no place in a network of one layer: it drops "
                 "between layers, so add --layers 2 or leave it out"
+            )
+        if round(recipe.mix_strokes * recipe.batch_size) == recipe.batch_size:
+            raise ConfigError(
+                f"--mix-strokes {recipe.mix_strokes} leaves no room for the data set in a batch of "
+                f"{recipe.batch_size}: take a smaller share, or --dataset strokes"
             )
         return recipe
 
@@ -113,8 +154,9 @@ class RunConfig:
         dataset: `mnist`, … or the absolute path of a folder of images.
         classes: The labels' names, in the order of the logits.
         reader: How a picture becomes rows.
-        seed: Fixes the first weights, the order and the dropout.
+        seed: Fixes the first weights, the order, the changes of the images, the dropout.
         device: As torch names it.
+        init: The absolute path of the checkpoint whose weights the run began with; None drew them.
     """
 
     recipe_name: RecipeName
@@ -124,6 +166,7 @@ class RunConfig:
     reader: Reader
     seed: int
     device: str
+    init: str | None = None
 
     @property
     def architecture(self) -> Architecture:
@@ -143,21 +186,29 @@ class RunConfig:
             TypeError: A value is of another kind, or has a name that is not known.
             ValueError: A value is out of its range.
         """
-        recipe = dict(values["recipe"])
-        for name, kind in _KINDS.items():
-            if isinstance(recipe[name], bool) or not isinstance(recipe[name], kind):
-                raise TypeError(f"{name} is {recipe[name]!r}")
-        own = {field.name: values[field.name] for field in fields(RunConfig)}
+        recipe = values["recipe"]
+        for name, value in recipe.items():
+            _check_kind(name, value, _KINDS[name])
+        own = {
+            field.name: values[field.name]
+            for field in fields(RunConfig)
+            if field.name in values or field.default is MISSING
+        }
         own |= {"recipe": Recipe(**recipe), "classes": tuple(map(str, values["classes"]))}
         config = RunConfig(**own)
         config.architecture  # noqa: B018 - it checks its own values
-        if config.reader not in ("digit", "plain"):
-            raise ValueError(f"reader is {config.reader!r}, expected 'digit' or 'plain'")
+        _check_kind("reader", config.reader, Reader)
         return config
 
 
-# What JSON may give for each value: a float may be written without its point.
-_KINDS: dict[str, tuple[type, ...]] = {
-    name: (int, float) if kind is float else (int,) if kind is int else (str,)
-    for name, kind in get_type_hints(Recipe).items()
-}
+_KINDS = get_type_hints(Recipe)
+
+
+def _check_kind(name: str, value: object, kind: Any) -> None:
+    """Refuse what JSON gave for a value, if it is of another kind; a float may lack its point."""
+    choices = get_args(kind)
+    expected = (int, float) if kind is float else str if choices else kind
+    if not isinstance(value, expected) or isinstance(value, bool) != (kind is bool):
+        raise TypeError(f"{name} is {value!r}")
+    if choices and value not in choices:
+        raise ValueError(f"{name} is {value!r}, expected one of {', '.join(choices)}")

@@ -174,7 +174,7 @@ def find_checkpoint(path: Path | None, note: Callable[[str], None]) -> tuple[Pat
         CheckpointError: The one that is named, or the model that ships, is not there or damaged.
     """
     if path is not None:
-        path = path / checkpoint.FILE_NAME if path.is_dir() else path
+        path = checkpoint_in(path)
         return path, checkpoint.load(path)
     complete = []
     for folder in _run_folders():
@@ -193,6 +193,11 @@ def find_checkpoint(path: Path | None, note: Callable[[str], None]) -> tuple[Pat
     loaded = checkpoint.load(SHIPPED)
     note(f"reading with the model that ships ({_accuracy(loaded.about)})")
     return SHIPPED, loaded
+
+
+def checkpoint_in(path: Path) -> Path:
+    """The checkpoint file that a file or a run folder stands for."""
+    return path / checkpoint.FILE_NAME if path.is_dir() else path
 
 
 def _accuracy(about: About) -> str:

@@ -6,17 +6,20 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from filelock import FileLock
+from numpy.typing import NDArray
 
 from birnn_cli import interrupts, runs
-from birnn_cli.data.datasets import DataSet, default_data_dir, open_or_fall_back
+from birnn_cli.data import strokes
+from birnn_cli.data.datasets import STROKES_SIZES, DataSet, default_data_dir, open_or_fall_back
 from birnn_cli.data.download import Report
 from birnn_cli.errors import ConfigError, InterruptedRunError, RunError
 from birnn_cli.network import checkpoint
 from birnn_cli.network.checkpoint import About, Checkpoint
-from birnn_cli.recipes import RECIPES, Reader, RecipeName, RunConfig
-from birnn_cli.training import StepResult, Training, resolve_device
+from birnn_cli.recipes import NETWORK_VALUES, RECIPES, Reader, RecipeName, RunConfig
+from birnn_cli.training import StepResult, Training, resolve_device, resolve_precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +32,7 @@ class Request:
         dataset: A data set's name, or a folder.
         data_dir: Where torchvision's sets live.
         reader: How a folder's pictures are read.
+        init: A checkpoint file or a run folder to take the first weights from.
         output: The run folder.
         resume: Whether to go on with a run.
         seed: The run's.
@@ -41,6 +45,7 @@ class Request:
     dataset: str | None = None
     data_dir: Path | None = None
     reader: Reader | None = None
+    init: Path | None = None
     output: Path | None = None
     resume: bool = False
     seed: int | None = None
@@ -93,11 +98,14 @@ class Session:
             len(config.classes),
             config.seed,
             torch.device(config.device),
-            *data.load("train"),
-            held_out=data.load("validation"),
+            data.load("train"),
+            data.load("validation"),
+            _drawn(config) if config.recipe.mix_strokes else None,
         )
         if self._path.exists():
             self._restore(checkpoint.load(self._path))
+        elif config.init is not None:
+            self._take_weights(checkpoint.load(Path(config.init)))
         self.first_step = self._training.step
 
     @property
@@ -108,6 +116,18 @@ class Session:
     def _restore(self, saved: Checkpoint) -> None:
         self._training.restore(saved.about.step, saved.weights, saved.training)
         self._final, self._validation = saved.about.final, saved.about.validation
+
+    def _take_weights(self, given: Checkpoint) -> None:
+        """Begin with given weights, and keep them: their file need not outlive the first step.
+
+        The head stays as it was drawn where it tells other classes apart.
+        """
+        weights = self._training.weights() | dict(given.weights)
+        if given.about.config.classes != self.config.classes:
+            own = self._training.weights()
+            weights |= {name: array for name, array in own.items() if name.startswith("head.")}
+        self._training.network.load_weights(weights)
+        self._save(complete=False)
 
     def steps(self) -> Iterator[StepResult]:
         """Go on to the end, keeping rows and checkpoints; what is yielded is only to be shown.
@@ -225,11 +245,20 @@ def open_session(request: Request, report: Report, warn: Callable[[str], None]) 
 def _begin(request: Request, report: Report, warn: Callable[[str], None]) -> Session:
     """Settle what is computed, find the data, make the folder."""
     recipe_name = request.recipe or "notebook"
-    recipe = RECIPES[recipe_name].override(request.overrides)
-    device = str(resolve_device(request.device or "auto"))
+    overrides = {**request.overrides}
+    if request.init is not None:
+        overrides |= _network_of(request.init, overrides)
+    recipe = RECIPES[recipe_name].override(overrides)
+    device = resolve_device(request.device or "auto")
+    recipe = replace(recipe, precision=resolve_precision(recipe.precision, device))
     if request.output is not None:
         runs.check_free(request.output)
     data = _open_data(request, request.dataset or "auto", request.reader, report, warn)
+    if recipe.mix_strokes and not set(strokes.CLASSES) <= set(data.classes):
+        raise ConfigError(
+            f"--mix-strokes {recipe.mix_strokes} draws digits, and the classes of {data.name} are "
+            f"{' '.join(data.classes)}: leave it out"
+        )
     config = RunConfig(
         recipe_name=recipe_name,
         recipe=recipe,
@@ -237,10 +266,34 @@ def _begin(request: Request, report: Report, warn: Callable[[str], None]) -> Ses
         classes=data.classes,
         reader=data.reader,
         seed=request.seed or 0,
-        device=device,
+        device=str(device),
+        init=str(runs.checkpoint_in(request.init).absolute()) if request.init else None,
     )
     folder, lock = runs.create(request.output, config)
     return Session(folder, config, data, request.save_every, lock)
+
+
+def _network_of(path: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a recipe that make up a checkpoint's network.
+
+    Raises:
+        ConfigError: An override asks for another network.
+    """
+    own = checkpoint.load(runs.checkpoint_in(path)).about.config.recipe
+    for name in NETWORK_VALUES:
+        if overrides.get(name, getattr(own, name)) != getattr(own, name):
+            option = "--" + name.replace("_", "-")
+            raise ConfigError(
+                f"{option} {overrides[name]} differs from {getattr(own, name)}, which the network in "
+                f"{path} has: leave {option} out, or --init"
+            )
+    return {name: getattr(own, name) for name in NETWORK_VALUES}
+
+
+def _drawn(config: RunConfig) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Drawn digits to mix in: images (n, 28, 28) uint8, and labels (n,) int64 of the run's classes."""
+    images, labels = strokes.draw("train", STROKES_SIZES["train"])
+    return images, np.array([config.classes.index(name) for name in strokes.CLASSES])[labels]
 
 
 def _resume(request: Request, report: Report, warn: Callable[[str], None]) -> Session | TrainResult:
@@ -285,6 +338,7 @@ def _check_same(request: Request, config: RunConfig, folder: Path) -> None:
     asked["recipe"] = (request.recipe, config.recipe_name)
     asked["seed"] = (request.seed, config.seed)
     asked["reader"] = (request.reader, config.reader)
+    asked["init"] = (request.init and str(runs.checkpoint_in(request.init).absolute()), config.init)
     if request.dataset is not None and request.dataset != "auto":
         is_folder = Path(config.dataset).is_absolute()
         asked["dataset"] = (

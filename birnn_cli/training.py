@@ -1,7 +1,7 @@
 """Learning: a generator of typed step results. No files, no printing.
 
-All that is random is a function of (seed, purpose, number), never of a state: a run that goes on at
-step k draws what it would have drawn, and a validation in the middle changes nothing.
+What a step computes depends on the weights, the optimiser's averages and (seed, step), on nothing else:
+so a run that goes on is the same run, and a validation in the middle changes nothing.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,16 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from birnn_cli.data.batches import Batches, Labelled, random_generator
 from birnn_cli.data.rows import to_rows
-from birnn_cli.errors import CheckpointError, ConfigError, DivergedError
+from birnn_cli.errors import ConfigError, DivergedError
 from birnn_cli.network.birnn import BiRNN
-from birnn_cli.recipes import Recipe
+from birnn_cli.optimizers import Optimizer, to_numpy
+from birnn_cli.recipes import Precision, Recipe
 
 # Images a pass of validation: large enough to be efficient, small enough for any device's memory.
 VALIDATION_BATCH_SIZE = 1000
-
-Images = NDArray[np.uint8]
-Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -76,13 +75,13 @@ def resolve_device(wanted: str) -> torch.device:
     return device
 
 
-def random_generator(
-    seed: int, purpose: str, number: int, device: torch.device | str = "cpu"
-) -> torch.Generator:
-    """A generator that depends on nothing but its arguments, one for each use of randomness."""
-    words = [seed, number, *purpose.encode()]
-    state = np.random.SeedSequence(words).generate_state(1, np.uint64)
-    return torch.Generator(device).manual_seed(int(state[0]))
+def resolve_precision(wanted: Precision, device: torch.device) -> Precision:
+    """bfloat16 where it is asked for and the device computes in it, else float32."""
+    able = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    if device.type == "cpu":  # torch before 2.11 cannot say
+        capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+        able = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
+    return wanted if able else "float32"
 
 
 class Training:
@@ -91,11 +90,11 @@ class Training:
     Args:
         recipe: How it learns.
         num_classes: Width of the logits.
-        seed: Fixes the first weights, the order and the dropout.
+        seed: Fixes the first weights, the order, the changes of the images, the dropout.
         device: Where it learns; the images move there once.
-        images: Shape (n, 28, 28), uint8.
-        labels: Shape (n,), int64 in [0, num_classes).
-        held_out: Images and labels to validate on, of the same kinds.
+        images: Images (n, 28, 28) uint8 and labels (n,) int64 in [0, num_classes).
+        held_out: Those to validate on, of the same kinds.
+        drawn: Drawn digits to mix in, of the same kinds, where the recipe does.
     """
 
     def __init__(
@@ -104,23 +103,17 @@ class Training:
         num_classes: int,
         seed: int,
         device: torch.device,
-        images: Images,
-        labels: Labels,
-        held_out: tuple[Images, Labels],
+        images: Labelled,
+        held_out: Labelled,
+        drawn: Labelled | None = None,
     ) -> None:
         self.recipe, self.seed, self.device, self.step = recipe, seed, device, 0
-        self._images, self._labels = _to_device(images, labels, device)
-        self._held_out = _to_device(*held_out, device)
+        self.batches = Batches(recipe, seed, device, images, drawn)
+        self._held_out = tuple(torch.from_numpy(array).to(device) for array in held_out)
         self.network = BiRNN(recipe.architecture(num_classes))
         self.network.initialise(random_generator(seed, "weights", 0), recipe.head_std)
         self.network.to(device)
-        self._optimizer = torch.optim.Adam(
-            self.network.named_weights().values(),
-            lr=recipe.learning_rate,
-            betas=(recipe.beta1, recipe.beta2),
-            fused=device.type in ("cpu", "cuda"),
-        )
-        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
+        self._optimizer = Optimizer(recipe, self.network.named_weights())
 
     def steps(self) -> Iterator[StepResult]:
         """Learn, step by step, from where the training stands to the recipe's end.
@@ -132,7 +125,7 @@ class Training:
         """
         recipe = self.recipe
         while self.step < recipe.steps:
-            rows, labels = self._batch(self.step)
+            rows, labels = self.batches.batch(self.step)
             self._learn(rows, labels)
             self.step += 1
             batch = None
@@ -146,42 +139,17 @@ class Training:
             yield StepResult(self.step, self.step * recipe.batch_size, batch)
 
     def _learn(self, rows: Tensor, labels: Tensor) -> None:
-        """One step of Adam on the mean cross-entropy of a batch."""
-        recipe, number = self.recipe, self.step + 1
-        generator = None
+        """One step of the optimiser on the mean cross-entropy of a batch."""
+        recipe, generator = self.recipe, None
         if recipe.dropout:
-            generator = random_generator(self.seed, "dropout", number, self.device)
-        logits = self.network(rows, recipe.dropout, generator)
+            generator = random_generator(self.seed, "dropout", self.step + 1, self.device)
+        half = recipe.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            logits = self.network(rows, recipe.dropout, generator)
+            loss = nn.functional.cross_entropy(logits, labels)
         self._optimizer.zero_grad()
-        nn.functional.cross_entropy(logits, labels).backward()  # type: ignore[no-untyped-call]
-        # TensorFlow adds epsilon to sqrt(v), torch to sqrt(v) / sqrt(1 - beta2^t): so torch's own
-        # epsilon has to be larger by the same factor to be the same number (Kingma and Ba 2015, s. 2).
-        self._optimizer.param_groups[0]["eps"] = recipe.epsilon / (1 - recipe.beta2**number) ** 0.5
-        self._optimizer.step()
-
-    def _batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Rows and labels of a step, from an endless sequence of shuffles of the images.
-
-        A batch across the end of a shuffle takes the rest of it and then the start of the next, so
-        that no batch is short.
-        """
-        size, total = self.recipe.batch_size, len(self._images)
-        start, indices = step * size, []
-        while start < (step + 1) * size:
-            number, place = divmod(start, total)
-            taken = self._shuffle(number)[place : place + (step + 1) * size - start]
-            indices.append(taken)
-            start += len(taken)
-        chosen = torch.cat(indices)
-        return to_rows(self._images[chosen]), self._labels[chosen]
-
-    def _shuffle(self, number: int) -> Tensor:
-        """Order of the images in their pass of this number: shape (n,), int64, on the device."""
-        if self._order[0] != number:
-            generator = random_generator(self.seed, "order", number)
-            order = torch.randperm(len(self._images), generator=generator)
-            self._order = (number, order.to(self.device))
-        return self._order[1]
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step(self.step)
 
     @torch.no_grad()
     def _scores(self, rows: Tensor, labels: Tensor) -> Scores:
@@ -209,7 +177,7 @@ class Training:
         Raises:
             DivergedError: One of them holds a number that is not finite.
         """
-        arrays = {name: _to_numpy(value) for name, value in self.network.named_weights().items()}
+        arrays = {name: to_numpy(value) for name, value in self.network.named_weights().items()}
         for name, array in arrays.items():
             if not np.isfinite(array).all():
                 raise DivergedError(
@@ -219,14 +187,8 @@ class Training:
         return arrays
 
     def optimizer_state(self) -> dict[str, NDArray[np.float32]]:
-        """Adam's two averages, by the names of their weights; none for weights without a gradient."""
-        state = {}
-        for name, parameter in self.network.named_weights().items():
-            if parameter in self._optimizer.state:
-                kept = self._optimizer.state[parameter]
-                state[f"{name}.exp_avg"] = _to_numpy(kept["exp_avg"])
-                state[f"{name}.exp_avg_sq"] = _to_numpy(kept["exp_avg_sq"])
-        return state
+        """The optimiser's averages, by the names of their weights."""
+        return self._optimizer.state()
 
     def restore(
         self,
@@ -241,28 +203,4 @@ class Training:
         """
         self.step = step
         self.network.load_weights(weights)
-        for name, parameter in self.network.named_weights().items():
-            averages = {
-                key: optimizer_state[f"{name}.{key}"]
-                for key in ("exp_avg", "exp_avg_sq")
-                if f"{name}.{key}" in optimizer_state
-            }
-            if any(array.shape != tuple(parameter.shape) for array in averages.values()):
-                raise CheckpointError(f"the optimizer's state of {name} is not of its shape")
-            if len(averages) == 2:
-                self._optimizer.state[parameter] = {
-                    "step": torch.tensor(float(step), device=self.device),
-                    **{
-                        key: torch.from_numpy(array.copy()).to(self.device)
-                        for key, array in averages.items()
-                    },
-                }
-
-
-def _to_device(images: Images, labels: Labels, device: torch.device) -> tuple[Tensor, Tensor]:
-    return torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
-
-
-def _to_numpy(value: Tensor) -> NDArray[np.float32]:
-    """A copy that later steps leave alone."""
-    return value.detach().cpu().numpy().copy()
+        self._optimizer.restore(step, optimizer_state)

@@ -49,7 +49,7 @@ def main() -> None:
     tensors = torch.from_numpy(images), torch.from_numpy(labels)
 
     def birnn() -> float:
-        training = Training(RECIPE, 10, 0, torch.device("cpu"), images, labels, held_out)
+        training = Training(RECIPE, 10, 0, torch.device("cpu"), (images, labels), held_out)
         started = time.perf_counter()
         for _ in training.steps():
             pass

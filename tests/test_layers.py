@@ -20,14 +20,23 @@ OWNERS = {
     "PIL": {"data.files", "data.strokes"},
     "cv2": {"data.images"},
     "torchvision": {"data.download"},
-    "torch": {"network.birnn", "training", "session", "data.rows"},
+    "torch": {
+        "network.birnn",
+        "optimizers",
+        "training",
+        "session",
+        "data.rows",
+        "data.augment",
+        "data.batches",
+    },
 }
 # From the bottom to the top: a module may import from lower layers, and from `errors` in its own.
 LAYERS = [
     {"", "__init__", "errors", "files", "interrupts", "network.__init__", "data.__init__"},
     {"network.architecture", "data.convention", "data.rows", "data.download", "data.idx", "data.files"},
-    {"recipes", "network.birnn", "network.forward", "data.strokes"},
-    {"network.checkpoint", "data.images", "training"},
+    {"recipes", "network.birnn", "network.forward", "data.strokes", "data.augment"},
+    {"network.checkpoint", "data.images", "data.batches", "optimizers"},
+    {"training"},
     {"runs", "data.folders"},
     {"data.datasets"},
     {"session", "evaluation", "prediction"},

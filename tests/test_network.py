@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from birnn_cli.data import strokes
+from birnn_cli.data.batches import random_generator
 from birnn_cli.data.datasets import open_data_set
 from birnn_cli.data.rows import to_rows
 from birnn_cli.network import checkpoint, forward
@@ -17,7 +18,7 @@ from birnn_cli.network.architecture import LIMITS, Architecture
 from birnn_cli.network.birnn import BiRNN
 from birnn_cli.recipes import RECIPES
 from birnn_cli.runs import SHIPPED
-from birnn_cli.training import Training, random_generator
+from birnn_cli.training import Training
 
 # Three Adam steps of the notebook's network in TensorFlow 2.15: images, labels, and before and after
 # each step the weights, the logits and the loss.
@@ -73,9 +74,8 @@ def test_three_steps_of_adam_are_tensorflows() -> None:
         10,
         0,
         torch.device("cpu"),
-        images,
-        labels.astype(np.int64),
         (images, labels.astype(np.int64)),
+        held_out=(images, labels.astype(np.int64)),
     )
     training.network.load_weights(from_tensorflow(reference, 0))
     for step in range(3):

@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 
 from birnn_cli import session
 from birnn_cli.data import strokes
+from birnn_cli.data.batches import Batches
 from birnn_cli.errors import ConfigError, DivergedError
 from birnn_cli.network import checkpoint
 from birnn_cli.recipes import RECIPES, Recipe
@@ -25,11 +26,12 @@ from tests.conftest import child_environment, run_birnn
 
 IMAGES, LABELS = strokes.draw("train", 500)
 HELD_OUT = strokes.draw("validation", 100)
+CPU = torch.device("cpu")
 SMALL = replace(RECIPES["notebook"], hidden_size=8, batch_size=20, samples=801, display_step=5)
 
 
 def training(recipe: Recipe = SMALL, seed: int = 0, images: np.ndarray = IMAGES) -> Training:
-    return Training(recipe, 10, seed, torch.device("cpu"), images, LABELS[: len(images)], HELD_OUT)
+    return Training(recipe, 10, seed, CPU, (images, LABELS[: len(images)]), HELD_OUT)
 
 
 def same(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> bool:
@@ -58,7 +60,7 @@ def test_each_pass_shows_every_image_once_and_no_batch_is_short(
     numbered = np.zeros((total, 28, 28), np.uint8)
     numbered[:, 0, 0] = np.arange(total)
     learner = training(recipe, seed, numbered)
-    batches = [learner._batch(step)[0][:, 0, 0] for step in range(recipe.steps)]
+    batches = [learner.batches.batch(step)[0][:, 0, 0] for step in range(recipe.steps)]
     assert all(len(batch) == size for batch in batches)
     shown = (torch.cat(batches) * 255).round().int().tolist()
     for start in range(0, len(shown) - total + 1, total):
@@ -68,9 +70,10 @@ def test_each_pass_shows_every_image_once_and_no_batch_is_short(
 def test_the_order_is_a_function_of_the_seed_and_the_step() -> None:
     one, two = training(), training()
     for step in (30, 3, 24):
-        assert torch.equal(one._batch(step)[0], two._batch(step)[0])
-    assert not torch.equal(one._batch(3)[0], training(seed=1)._batch(3)[0])
-    assert not torch.equal(one._shuffle(0), one._shuffle(1))
+        assert torch.equal(one.batches.batch(step)[0], two.batches.batch(step)[0])
+    assert not torch.equal(one.batches.batch(3)[0], training(seed=1).batches.batch(3)[0])
+    first, second = (one.batches.batch(step)[0] for step in (0, len(IMAGES) // SMALL.batch_size))
+    assert not torch.equal(first, second)  # another pass, another order
 
 
 def test_a_network_learns_a_few_images_by_heart() -> None:
@@ -87,8 +90,8 @@ def test_rows_of_metrics_come_every_display_step_after_the_step_on_its_batch() -
         assert result.samples == 20 * result.step
         assert (result.batch is not None) == (result.step % 5 == 0)
         if result.step == 5:
-            logits = learner.network(other._batch(4)[0])
-            loss = torch.nn.functional.cross_entropy(logits, other._batch(4)[1]).item()
+            rows, labels = other.batches.batch(4)
+            loss = torch.nn.functional.cross_entropy(learner.network(rows), labels).item()
             assert result.batch is not None
             assert result.batch.loss == pytest.approx(loss)
     assert learner.step == 40
@@ -167,7 +170,7 @@ def test_a_device_that_is_not_there_is_an_error() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="NO CUDA DEVICE: training there not tested")
 def test_cuda_learns_as_the_cpu_does() -> None:
     one = training()
-    other = Training(SMALL, 10, 0, torch.device("cuda", 0), IMAGES, LABELS, HELD_OUT)
+    other = Training(SMALL, 10, 0, torch.device("cuda", 0), (IMAGES, LABELS), HELD_OUT)
     for _ in zip(one.steps(), other.steps(), strict=True):
         pass
     for name, value in one.weights().items():
@@ -261,13 +264,13 @@ def test_a_run_that_diverges_keeps_its_last_good_checkpoint(
     small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From step 25 on the rows are no numbers: step 20 displays and saves, step 30 finds out."""
-    own_batch = Training._batch
+    own_batch = Batches.batch
 
-    def batch(training: Training, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        rows, labels = own_batch(training, step)
+    def batch(batches: Batches, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        rows, labels = own_batch(batches, step)
         return rows * (float("nan") if step >= 25 else 1), labels
 
-    monkeypatch.setattr(Training, "_batch", batch)
+    monkeypatch.setattr(Batches, "batch", batch)
     request = session.Request(
         dataset="mnist", data_dir=small_data, device="cpu", output=tmp_path / "run", save_every=1e-9
     )

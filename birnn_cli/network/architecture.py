@@ -26,6 +26,7 @@ class Architecture:
             step); `states`, each direction's output after it has read all rows; `pool`, mean and
             maximum of both directions' outputs over all rows.
         forget_bias: Constant added to the forget gate before its sigmoid; not a parameter.
+        columns: Whether step t reads row t and, behind it, column t of the image; else row t alone.
     """
 
     num_classes: int = 10
@@ -33,6 +34,7 @@ class Architecture:
     num_layers: int = 1
     readout: Readout = "last"
     forget_bias: float = 1.0
+    columns: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built.
@@ -45,6 +47,11 @@ class Architecture:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected 1 to {limit}")
         if self.readout not in get_args(Readout):
             raise ValueError(f"readout is {self.readout!r}, expected one of {get_args(Readout)}")
+
+    @property
+    def step_size(self) -> int:
+        """Numbers that one step reads: 28, or 56 with the columns."""
+        return ROW_SIZE + NUM_ROWS * self.columns
 
     @property
     def num_features(self) -> int:
@@ -63,7 +70,7 @@ class Architecture:
         for layer in range(self.num_layers):
             for direction in ("fw", "bw"):
                 name = f"layers.{layer}.{direction}"
-                shapes[f"{name}.weight_ih"] = (gates, 2 * self.hidden_size if layer else ROW_SIZE)
+                shapes[f"{name}.weight_ih"] = (gates, 2 * self.hidden_size if layer else self.step_size)
                 shapes[f"{name}.weight_hh"] = (gates, self.hidden_size)
                 shapes[f"{name}.bias"] = (gates,)
         shapes["head.weight"] = (self.num_classes, self.num_features)

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from birnn_cli.network.architecture import ROW_SIZE, Architecture
+from birnn_cli.network.architecture import Architecture
 
 
 class _Layer(nn.Module):
@@ -36,7 +36,11 @@ class BiRNN(nn.Module):
         self.architecture = architecture
         hidden_size = architecture.hidden_size
         self.layers = nn.ModuleList(
-            _Layer(2 * hidden_size if layer else ROW_SIZE, hidden_size, architecture.forget_bias)
+            _Layer(
+                2 * hidden_size if layer else architecture.step_size,
+                hidden_size,
+                architecture.forget_bias,
+            )
             for layer in range(architecture.num_layers)
         )
         self.head = nn.Linear(architecture.num_features, architecture.num_classes)
@@ -57,6 +61,8 @@ class BiRNN(nn.Module):
             Logits of shape (batch, num_classes), float32.
         """
         sequence = rows.transpose(0, 1)  # (28, batch, 28)
+        if self.architecture.columns:
+            sequence = torch.cat([sequence, rows.permute(2, 0, 1)], dim=2)  # (28, batch, 56)
         top = len(self.layers) - 1
         for place, layer in enumerate(cast(Iterable[_Layer], self.layers)):
             if place and generator is not None and dropout:

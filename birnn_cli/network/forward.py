@@ -43,6 +43,8 @@ def probabilities(logits: Float) -> Float:
 def _logits(architecture: Architecture, weights: Mapping[str, Float], rows: Float) -> Float:
     """One batch: (batch, 28, 28) to (batch, num_classes)."""
     sequence = np.ascontiguousarray(rows.transpose(1, 0, 2))  # (28, batch, 28)
+    if architecture.columns:
+        sequence = np.concatenate([sequence, rows.transpose(2, 0, 1)], axis=2)  # (28, batch, 56)
     top = architecture.num_layers - 1
     for layer in range(architecture.num_layers):
         fw, bw = (_direction(architecture, weights, layer, name) for name in ("fw", "bw"))

@@ -1,0 +1,99 @@
+"""The batches of a training: which images step k sees, in which order, and how they are changed.
+
+All of it is a function of (seed, purpose, number), never of a state: a training that goes on at step k
+sees what it would have seen.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from birnn_cli.data.augment import augment
+from birnn_cli.data.rows import to_rows
+from birnn_cli.recipes import Recipe
+
+Labelled = tuple[NDArray[np.uint8], NDArray[np.int64]]
+
+
+def random_generator(
+    seed: int, purpose: str, number: int, device: torch.device | str = "cpu"
+) -> torch.Generator:
+    """A generator that depends on nothing but its arguments, one for each use of randomness."""
+    words = [seed, number, *purpose.encode()]
+    state = np.random.SeedSequence(words).generate_state(1, np.uint64)
+    return torch.Generator(device).manual_seed(int(state[0]))
+
+
+class Batches:
+    """Images in the device's memory, and the batch of every step.
+
+    Args:
+        recipe: Its batch size, augmentation, and share of drawn digits.
+        seed: Fixes order and changes.
+        device: Where the images move, once.
+        images: Images (n, 28, 28) uint8 and their labels (n,) int64.
+        drawn: Digits drawn by the program, of the same kinds, to mix in; None when the share is 0.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        seed: int,
+        device: torch.device,
+        images: Labelled,
+        drawn: Labelled | None = None,
+    ) -> None:
+        self._seed, self._strength = seed, recipe.augment
+        num_drawn = round(recipe.mix_strokes * recipe.batch_size)
+        self._sources = [_Source("order", recipe.batch_size - num_drawn, seed, device, images)]
+        if num_drawn and drawn is not None:
+            self._sources.append(_Source("strokes", num_drawn, seed, device, drawn))
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """What a step sees.
+
+        Args:
+            step: Steps done before it.
+
+        Returns:
+            Rows (batch_size, 28, 28) float32 in [0, 1] and labels (batch_size,) int64, on the device.
+        """
+        parts = [source.take(step) for source in self._sources]
+        rows = to_rows(torch.cat([images for images, _ in parts]))
+        if self._strength:
+            rows = augment(rows, self._strength, random_generator(self._seed, "augment", step))
+        return rows, torch.cat([labels for _, labels in parts])
+
+
+class _Source:
+    """An endless sequence of shuffles of some images, so many of it each step."""
+
+    def __init__(
+        self, purpose: str, size: int, seed: int, device: torch.device, images: Labelled
+    ) -> None:
+        self._purpose, self._size, self._seed, self._device = purpose, size, seed, device
+        self._images, self._labels = (torch.from_numpy(array).to(device) for array in images)
+        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
+
+    def take(self, step: int) -> tuple[Tensor, Tensor]:
+        """Images (size, 28, 28) uint8 and labels (size,) of a step.
+
+        A batch across the end of a shuffle takes the rest of it and then the start of the next, so
+        that no batch is short.
+        """
+        start, end, total, indices = step * self._size, (step + 1) * self._size, len(self._images), []
+        while start < end:
+            number, place = divmod(start, total)
+            indices.append(self._shuffle(number)[place : place + end - start])
+            start += len(indices[-1])
+        chosen = torch.cat(indices)
+        return self._images[chosen], self._labels[chosen]
+
+    def _shuffle(self, number: int) -> Tensor:
+        """Order of the images in their pass of this number: shape (n,), int64, on the device."""
+        if self._order[0] != number:
+            generator = random_generator(self._seed, self._purpose, number)
+            order = torch.randperm(len(self._images), generator=generator)
+            self._order = (number, order.to(self._device))
+        return self._order[1]

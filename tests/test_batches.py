@@ -1,0 +1,101 @@
+"""The batches: what augmentation may change, what is mixed in, and that it is a function of the step."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from birnn_cli.data import strokes
+from birnn_cli.data.augment import SHIFT_PIXELS, augment
+from birnn_cli.data.batches import Batches, random_generator
+from birnn_cli.data.rows import to_rows
+from birnn_cli.recipes import RECIPES
+
+IMAGES, LABELS = strokes.draw("train", 300)
+ROWS = torch.from_numpy(to_rows(IMAGES[:64]))
+RECIPE = replace(RECIPES["notebook"], batch_size=20)
+CPU = torch.device("cpu")
+
+
+def changed(strength: float, rows: torch.Tensor = ROWS, seed: int = 0) -> torch.Tensor:
+    return augment(rows, strength, random_generator(seed, "augment", 0))
+
+
+def centres(rows: torch.Tensor) -> torch.Tensor:
+    """Centre of mass of each image: (images, 2), in pixels."""
+    index = torch.arange(28.0)
+    mass = rows.sum(dim=(1, 2))
+    return torch.stack([rows.sum(dim=2) @ index, rows.sum(dim=1) @ index], dim=1) / mass[:, None]
+
+
+def test_no_strength_changes_nothing() -> None:
+    torch.testing.assert_close(changed(0), ROWS, atol=1e-5, rtol=0)
+
+
+@settings(max_examples=20, deadline=None)
+@given(strength=st.floats(0.1, 3), seed=st.integers(0, 10**6))
+def test_changed_images_keep_shape_range_and_some_ink(strength: float, seed: int) -> None:
+    rows = changed(strength, seed=seed)
+    assert rows.shape == ROWS.shape and rows.dtype == torch.float32
+    assert rows.min() >= 0 and rows.max() <= 1 + 1e-6
+    if strength <= 1:
+        assert (rows.sum(dim=(1, 2)) > 0.4 * ROWS.sum(dim=(1, 2))).all()
+
+
+def test_each_image_is_changed_in_its_own_way() -> None:
+    same = changed(1, ROWS[:1].expand(16, -1, -1))
+    for one in range(16):
+        assert all((same[one] - same[other]).abs().max() > 0.05 for other in range(one))
+
+
+def test_digits_move_both_ways_by_a_few_pixels_at_most() -> None:
+    moved = centres(changed(1)) - centres(ROWS)
+    assert moved.abs().max() < 2 * SHIFT_PIXELS
+    assert (moved.min(dim=0).values < -1).all() and (moved.max(dim=0).values > 1).all()
+
+
+def test_pens_become_thicker_and_thinner() -> None:
+    ink = changed(1).sum(dim=(1, 2)) / ROWS.sum(dim=(1, 2))
+    assert ink.min() < 0.9 and ink.max() > 1.2
+
+
+def batches(strength: float = 1.0, share: float = 0.0, seed: int = 0) -> Batches:
+    recipe = replace(RECIPE, augment=strength, mix_strokes=share)
+    drawn = (np.full((50, 28, 28), 255, np.uint8), np.full(50, 7))
+    return Batches(recipe, seed, CPU, (IMAGES, LABELS), drawn)
+
+
+def test_the_changes_are_a_function_of_the_seed_and_the_step() -> None:
+    one, two, other = batches(), batches(), batches(seed=1)
+    for step in (17, 3):
+        assert torch.equal(one.batch(step)[0], two.batch(step)[0])
+    assert not torch.equal(one.batch(3)[0], other.batch(3)[0])
+    # The same images, in their second pass, are not changed as they were in the first.
+    passes = torch.cat([batches().batch(step)[0] for step in range(30)])
+    assert len(torch.unique(passes, dim=0)) == 600
+
+
+def test_augmentation_leaves_order_and_labels_alone() -> None:
+    for step in (0, 16):
+        assert torch.equal(batches().batch(step)[1], batches(0).batch(step)[1])
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.0, 0), (0.1, 2), (0.52, 10), (0.94, 19)])
+def test_every_batch_holds_its_share_of_drawn_digits(share: float, count: int) -> None:
+    mixed = batches(0, share)
+    for step in (0, 1, 40):
+        rows, labels = mixed.batch(step)
+        drawn = rows.amin(dim=(1, 2)) == 1
+        assert len(rows) == len(labels) == 20
+        assert int(drawn.sum()) == count
+        assert (labels[drawn] == 7).all()
+
+
+def test_mixing_in_skips_no_image_of_the_data_set() -> None:
+    mixed = batches(0, 0.5)
+    shown = torch.cat([mixed.batch(step)[0][:10] for step in range(30)])
+    expected = torch.from_numpy(to_rows(IMAGES))
+    assert torch.equal(torch.unique(shown, dim=0), torch.unique(expected, dim=0))
