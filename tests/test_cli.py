@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from PIL import Image
 from birnn_cli import __version__
 from birnn_cli.data import strokes
 from birnn_cli.network import checkpoint
-from birnn_cli.recipes import RECIPES
+from birnn_cli.recipes import RECIPES, Recipe
 from tests.conftest import Done, run_birnn
 
 SHORT = ("--samples", 2700, "--device", "cpu")
@@ -158,9 +159,15 @@ def test_every_value_of_the_recipe_can_be_overridden(data: dict[str, str], tmp_p
         **{"samples": 400, "batch_size": 50, "learning_rate": 0.01, "beta1": 0.8, "beta2": 0.99},
         **{"epsilon": 1e-6, "hidden_size": 8, "layers": 2, "readout": "pool", "dropout": 0.25},
         **{"forget_bias": 0.5, "head_std": 0.2, "display_step": 2, "validate_step": 3},
+        **{"optimizer": "muon", "weight_decay": 0.01, "schedule": "one-cycle", "augment": 0.5},
+        **{"mix_strokes": 0.1, "precision": "float32"},
     }
     options = [word for name, value in values.items() for word in (f"--{name.replace('_', '-')}", value)]
-    done = run_birnn("train", "--dataset", "mnist", *options, "--output", "run", cwd=tmp_path, **data)
+    options += ["--columns", "--output", "run"]
+    values["columns"] = True
+    assert values.keys() == {field.name for field in fields(Recipe)}
+    assert not values.items() & asdict(RECIPES["notebook"]).items() - {("precision", "float32")}
+    done = run_birnn("train", "--dataset", "mnist", *options, cwd=tmp_path, **data)
     assert done.code == 0, done.err
     assert json.loads((tmp_path / "run" / "config.json").read_text())["recipe"] == values
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
@@ -359,13 +366,18 @@ def test_a_flag_beats_the_environment(here: Path, small_data: Path) -> None:
     assert done.code == 0, done.err
 
 
-def test_a_folder_of_pictures_is_learned_and_scored(tmp_path: Path) -> None:
+def write_own_images(folder: Path) -> None:
+    """A folder of 0s and 1s as a person has them: one subfolder a class, dark on light, larger."""
     images, labels = strokes.draw("train", 400)
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
         if label < 2:
-            folder = tmp_path / "own" / ("zero", "one")[label]
-            folder.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(255 - image.repeat(4, 0).repeat(4, 1)).save(folder / f"{number}.png")
+            own = folder / ("zero", "one")[label]
+            own.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(255 - image.repeat(4, 0).repeat(4, 1)).save(own / f"{number}.png")
+
+
+def test_a_folder_of_pictures_is_learned_and_scored(tmp_path: Path) -> None:
+    write_own_images(tmp_path / "own")
     options = ("--dataset", "own", "--samples", 1000, "--batch-size", 20, "--output", "run", "-q")
     done = run_birnn("train", *options, "--json", cwd=tmp_path)
     assert done.code == 0, done.err
@@ -373,3 +385,74 @@ def test_a_folder_of_pictures_is_learned_and_scored(tmp_path: Path) -> None:
     scored = run_birnn("eval", "--checkpoint", "run", "--all", "--json", cwd=tmp_path).json
     assert [score["label"] for score in scored["per_class"]] == ["one", "zero"]
     assert scored["accuracy"] > 0.8
+
+
+def test_training_never_reads_the_test_images(small_data: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "data" / "MNIST" / "raw"
+    shutil.copytree(small_data / "MNIST" / "raw", raw)
+    for file in raw.glob("t10k-*"):
+        file.write_bytes(b"not to be read")
+    for recipe in RECIPES:
+        options = ("--recipe", recipe, "--samples", 300, "--dataset", "mnist", "--output", recipe)
+        done = run_birnn("train", *options, "--json", cwd=tmp_path)
+        assert done.code == 0, done.err
+        assert done.json["validation"]["n"] == 5000
+    assert_refused(run_birnn("eval", "--checkpoint", "notebook", cwd=tmp_path), "t10k", "damaged")
+
+
+def test_a_few_images_of_ones_own_are_enough_from_given_weights(here: Path) -> None:
+    write_own_images(here / "own")
+    options = ("--dataset", "own", "--samples", 41, "--batch-size", 20, "--learning-rate", 1e-9)
+    begun = ("--init", "runs/notebook-1", "--output", "tuned")
+    done = run_birnn("train", *options, *begun, "--json", cwd=here)
+    assert done.code == 0, done.err
+    given, tuned = (
+        checkpoint.load(here / run / checkpoint.FILE_NAME)
+        for run in (Path("runs/notebook-1"), Path("tuned"))
+    )
+    assert tuned.about.config.init == str(here / "runs" / "notebook-1" / checkpoint.FILE_NAME)
+    for name, value in given.weights.items():
+        if name.startswith("head."):
+            assert tuned.weights[name].shape[0] == 2
+        else:
+            np.testing.assert_allclose(tuned.weights[name], value, atol=1e-6)
+    shutil.rmtree(here / "runs" / "notebook-1")  # a run keeps the weights that it began with
+    again = run_birnn("train", "--resume", "--output", "tuned", cwd=here)
+    assert again.code == 0, again.err
+
+
+def test_given_weights_of_the_same_classes_keep_their_head(here: Path, data: dict[str, str]) -> None:
+    options = ("--dataset", "mnist", *SHORT, "--learning-rate", 1e-9, "--init", "runs/notebook-1")
+    done = run_birnn("train", *options, "--output", "tuned", "--json", cwd=here, **data)
+    assert done.code == 0, done.err
+    before = json.loads(
+        run_birnn(
+            "eval",
+            "--json",
+            "--split",
+            "validation",
+            "--all",
+            "--checkpoint",
+            "runs/notebook-1",
+            cwd=here,
+            **data,
+        ).out
+    )
+    assert done.json["validation"]["loss"] == pytest.approx(before["loss"], rel=1e-4)
+
+
+def test_given_weights_of_another_network_are_refused_before_a_run_is_made(
+    here: Path, data: dict[str, str]
+) -> None:
+    options = ("--dataset", "mnist", "--init", "runs/notebook-1", "--output", "new")
+    done = run_birnn("train", *options, "--hidden-size", 64, cwd=here, **data)
+    assert_refused(done, "--hidden-size 64", "128", "runs/notebook-1")
+    assert_refused(run_birnn("train", *options[:2], "--init", "nowhere", cwd=here, **data), "nowhere")
+    assert not (here / "new").exists()
+
+
+def test_digits_are_not_mixed_into_other_classes(tmp_path: Path) -> None:
+    write_own_images(tmp_path / "own")
+    done = run_birnn("train", "--dataset", "own", "--mix-strokes", 0.1, "--output", "new", cwd=tmp_path)
+    assert_refused(done, "--mix-strokes 0.1", "one zero")
+    assert not (tmp_path / "new").exists()

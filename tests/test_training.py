@@ -21,7 +21,7 @@ from birnn_cli.data.batches import Batches
 from birnn_cli.errors import ConfigError, DivergedError
 from birnn_cli.network import checkpoint
 from birnn_cli.recipes import RECIPES, Recipe
-from birnn_cli.training import Training, resolve_device
+from birnn_cli.training import Training, resolve_device, resolve_precision
 from tests.conftest import child_environment, run_birnn
 
 IMAGES, LABELS = strokes.draw("train", 500)
@@ -117,7 +117,14 @@ def test_scores_do_not_depend_on_the_size_of_a_pass(monkeypatch: pytest.MonkeyPa
     assert whole.loss == pytest.approx(parts.loss, rel=1e-5)
 
 
-@pytest.mark.parametrize("changes", [{}, {"layers": 2, "dropout": 0.3, "readout": "pool"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"layers": 2, "dropout": 0.3, "readout": "pool"},
+        {"optimizer": "muon", "schedule": "one-cycle", "augment": 1.0, "precision": "bfloat16"},
+    ],
+)
 def test_going_on_twice_gives_the_same_bits(changes: dict[str, Any]) -> None:
     recipe = replace(SMALL, **changes)
     whole = training(recipe)
@@ -143,6 +150,23 @@ def test_another_seed_is_another_run_and_the_same_seed_the_same() -> None:
             pass
     assert same(runs[0].weights(), runs[1].weights())
     assert not same(runs[0].weights(), runs[2].weights())
+
+
+def test_bfloat16_changes_the_products_and_no_weights_type() -> None:
+    plain, half = training(), training(replace(SMALL, precision="bfloat16"))
+    for _ in zip(plain.steps(), half.steps(), strict=True):
+        pass
+    for name, value in half.weights().items():
+        assert value.dtype == np.float32
+        np.testing.assert_allclose(value, plain.weights()[name], atol=0.1)
+    assert not same(plain.weights(), half.weights())
+
+
+def test_bfloat16_is_taken_where_the_processor_computes_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for found, expected in (({"avx512_bf16": True}, "bfloat16"), ({"avx512_bf16": False}, "float32")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=found: found, raising=False)
+        assert resolve_precision("bfloat16", CPU) == expected
+        assert resolve_precision("float32", CPU) == "float32"
 
 
 def test_a_loss_that_is_not_finite_stops_the_run() -> None:
