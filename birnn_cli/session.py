@@ -66,6 +66,7 @@ class TrainResult:
     first_step: int
     train_seconds: float
     save_seconds: float
+    display_seconds: float
     samples_per_second: float
     parameters: int
     run: str
@@ -92,7 +93,7 @@ class Session:
         self._path = folder / checkpoint.FILE_NAME
         self._final: Mapping[str, float] | None = None
         self._validation: Mapping[str, float] | None = None
-        self._seconds = self._save_seconds = 0.0
+        self._seconds = self._save_seconds = self._display_seconds = 0.0
         self._training = Training(
             config.recipe,
             len(config.classes),
@@ -155,7 +156,9 @@ class Session:
                         self._save(complete=last)
                         saved_at = time.perf_counter()
                         self._save_seconds += saved_at - saving_at
+                    showing_at = time.perf_counter()
                     yield result
+                    self._display_seconds += time.perf_counter() - showing_at
                     if stopped:
                         raise InterruptedRunError(
                             f"stopped after step {result.step} of {self.total_steps}, all saved; go on "
@@ -202,12 +205,15 @@ class Session:
     def result(self) -> TrainResult:
         """The run in numbers, once its steps are done."""
         about = self._about(complete=True)
-        return _result(self.folder, about, self.first_step, self._seconds, self._save_seconds)
+        seconds = (self._seconds, self._save_seconds, self._display_seconds)
+        return _result(self.folder, about, self.first_step, seconds)
 
 
 def _result(
-    folder: Path, about: About, first_step: int, seconds: float, save_seconds: float
+    folder: Path, about: About, first_step: int, seconds: tuple[float, float, float]
 ) -> TrainResult:
+    """A run in numbers; `seconds` are those of training in all, of saving, and of showing."""
+    train_seconds, save_seconds, display_seconds = seconds
     config, seen = about.config, about.samples - first_step * about.config.recipe.batch_size
     return TrainResult(
         recipe=config.recipe_name,
@@ -217,9 +223,10 @@ def _result(
         steps=about.step,
         samples=about.samples,
         first_step=first_step,
-        train_seconds=seconds,
+        train_seconds=train_seconds,
         save_seconds=save_seconds,
-        samples_per_second=seen / seconds if seen else 0.0,
+        display_seconds=display_seconds,
+        samples_per_second=seen / train_seconds if seen else 0.0,
         parameters=config.architecture.num_parameters,
         run=str(folder),
         checkpoint=str(folder / checkpoint.FILE_NAME),
@@ -308,7 +315,7 @@ def _resume(request: Request, report: Report, warn: Callable[[str], None]) -> Se
     _check_same(request, config, folder)
     path = folder / checkpoint.FILE_NAME
     if path.exists() and (saved := checkpoint.load(path)).about.complete:
-        return _result(folder, saved.about, saved.about.step, 0.0, 0.0)
+        return _result(folder, saved.about, saved.about.step, (0.0, 0.0, 0.0))
     resolve_device(config.device)
     own_reader = config.reader if Path(config.dataset).is_absolute() else None
     data = _open_data(request, config.dataset, own_reader, report, warn)

@@ -22,6 +22,7 @@ TRAIN_KEYS = [
     *(
         "train_seconds",
         "save_seconds",
+        "display_seconds",
         "samples_per_second",
         "parameters",
         "run",
@@ -182,6 +183,7 @@ def test_progress_is_plain_rows_in_a_pipe_and_the_result_alone_is_stdout(
     assert [line.split()[0] for line in done.out.splitlines()] == [
         "trained",
         "speed",
+        "of",
         "last",
         "held",
         "checkpoint",

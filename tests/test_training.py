@@ -1,5 +1,6 @@
 """Learning: the notebook's batches, randomness as a function, resuming, what stops a run."""
 
+import itertools
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from birnn_cli.data import strokes
 from birnn_cli.data.batches import Batches
 from birnn_cli.errors import ConfigError, DivergedError
 from birnn_cli.network import checkpoint
-from birnn_cli.recipes import RECIPES, Recipe
+from birnn_cli.recipes import RECIPES, Recipe, RecipeName
 from birnn_cli.training import Training, resolve_device, resolve_precision
 from tests.conftest import child_environment, run_birnn
 
@@ -141,6 +142,22 @@ def test_going_on_twice_gives_the_same_bits(changes: dict[str, Any]) -> None:
     assert same(whole.weights(), leg.weights())
     assert same(whole.optimizer_state(), leg.optimizer_state())
     assert rows == seen
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_learns_and_goes_on_to_the_same_bits(name: RecipeName) -> None:
+    recipe = RECIPES[name].override({"hidden_size": 16, "batch_size": 20, "samples": 1201})
+    whole, leg = training(recipe), training(recipe)
+    for _ in whole.steps():
+        pass
+    next(itertools.islice(leg.steps(), 6, None))
+    rest = training(recipe)
+    rest.restore(leg.step, leg.weights(), leg.optimizer_state())
+    for _ in rest.steps():
+        pass
+    assert rest.step == 60 and same(whole.weights(), rest.weights())
+    assert same(whole.optimizer_state(), rest.optimizer_state())
+    assert whole.validate().loss < training(recipe).validate().loss
 
 
 def test_another_seed_is_another_run_and_the_same_seed_the_same() -> None:
