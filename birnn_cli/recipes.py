@@ -166,9 +166,9 @@ RECIPES: dict[RecipeName, Recipe] = {
     ),
     # The highest accuracy: two layers, many passes, strong changes, drawn digits mixed in.
     "best": Recipe(
-        samples=3_000_000,
+        samples=2_200_000,
         batch_size=128,
-        learning_rate=8e-3,
+        learning_rate=6e-3,
         beta1=0.9,
         beta2=0.99,
         epsilon=1e-8,
@@ -179,13 +179,14 @@ RECIPES: dict[RecipeName, Recipe] = {
         forget_bias=1.0,
         head_std=0.02,
         display_step=100,
-        validate_step=2_000,
+        validate_step=3_000,
         columns=True,
         optimizer="muon",
         weight_decay=0.02,
         schedule="one-cycle",
         precision="bfloat16",
         augment=1.0,
+        mix_strokes=0.1,
     ),
 }
 

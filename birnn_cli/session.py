@@ -262,10 +262,12 @@ def _begin(request: Request, report: Report, warn: Callable[[str], None]) -> Ses
         runs.check_free(request.output)
     data = _open_data(request, request.dataset or "auto", request.reader, report, warn)
     if recipe.mix_strokes and not set(strokes.CLASSES) <= set(data.classes):
-        raise ConfigError(
-            f"--mix-strokes {recipe.mix_strokes} draws digits, and the classes of {data.name} are "
-            f"{' '.join(data.classes)}: leave it out"
-        )
+        if "mix_strokes" in overrides:
+            raise ConfigError(
+                f"--mix-strokes {recipe.mix_strokes} draws digits, and the classes of {data.name} are "
+                f"{' '.join(data.classes)}: leave it out"
+            )
+        recipe = replace(recipe, mix_strokes=0.0)  # the recipe's own share is for digits
     config = RunConfig(
         recipe_name=recipe_name,
         recipe=recipe,
