@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save
 
 from birnn_cli import files
 from birnn_cli.errors import CheckpointError
-from birnn_cli.network import checkpoint
+from birnn_cli.network import checkpoint, forward
 from birnn_cli.network.checkpoint import About, Checkpoint
 from birnn_cli.recipes import RECIPES, RunConfig
 from birnn_cli.runs import SHIPPED
@@ -272,3 +272,29 @@ def test_the_shipped_model_is_small_whole_and_bare() -> None:
     assert shipped.about.complete
     assert not shipped.training
     assert shipped.about.config.classes == tuple("0123456789")
+
+
+def test_the_first_checkpoint_of_this_format_loads_for_ever() -> None:
+    """Written by version 0.1.0 before recipes had all of today's values; its logits were torch's."""
+    golden = checkpoint.load(Path(__file__).with_name("golden_v1.safetensors"))
+    about = golden.about
+    assert (about.step, about.samples, about.complete) == (23, 2944, True)
+    assert about.config.recipe == replace(
+        RECIPES["notebook"], hidden_size=4, layers=2, dropout=0.1, readout="pool", samples=3000
+    )
+    assert about.versions["torch"] == "2.14.1+cu130" and len(golden.training) == 28
+    rows = (np.arange(28 * 28, dtype=np.float32).reshape(1, 28, 28) % 29) / 28
+    logits = forward.logits(about.config.architecture, golden.weights, rows)
+    expected = [
+        -0.55886,
+        0.04713,
+        -2.02118,
+        0.76749,
+        0.59582,
+        -0.19523,
+        -0.32018,
+        0.8796,
+        0.6379,
+        -2.53649,
+    ]
+    np.testing.assert_allclose(logits[0], expected, atol=1e-5)
