@@ -48,7 +48,8 @@ def run_birnn(*arguments: object, cwd: Path, stdin: bytes | None = None, **envir
 def child_environment(cwd: Path, **more: str) -> dict[str, str]:
     """The environment for `birnn` in a test."""
     offline = {f"{kind}_proxy": "http://127.0.0.1:9" for kind in ("http", "https")}
-    own = {"BIRNN_DATA_DIR": str(cwd / "data"), "NO_COLOR": "1", "COLUMNS": "80", "OMP_NUM_THREADS": "2"}
+    # One thread: on a busy machine, several that wait for each other take many times as long.
+    own = {"BIRNN_DATA_DIR": str(cwd / "data"), "NO_COLOR": "1", "COLUMNS": "80", "OMP_NUM_THREADS": "1"}
     return {**os.environ, **offline, **own, **more}
 
 
