@@ -60,16 +60,20 @@ def ours(training: Training, seconds: float) -> float:
 def where_the_time_goes(training: Training, seconds: float) -> dict[str, float]:
     """The share of a training's time that each part of a step takes; the rest is `other`."""
     spent: Counter[str] = Counter()
+    within = [0.0]  # of each call under way, the seconds that calls within it took
 
     def timed(owner: Any, name: str, part: str) -> Callable[[], None]:
         own = getattr(owner, name)
 
         def call(*arguments: Any, **named: Any) -> Any:
             started = time.perf_counter()
+            within.append(0.0)
             try:
                 return own(*arguments, **named)
             finally:
-                spent[part] += time.perf_counter() - started
+                took = time.perf_counter() - started
+                spent[part] += took - within.pop()
+                within[-1] += took
 
         setattr(owner, name, call)
         return lambda: setattr(owner, name, own)
@@ -87,7 +91,6 @@ def where_the_time_goes(training: Training, seconds: float) -> dict[str, float]:
     whole = time.perf_counter() - started
     for restore in undo:
         restore()
-    spent["input"] -= spent["augmentation"]  # which is called within it
     spent["other"] = whole - spent.total()
     return {part: value / whole for part, value in spent.items()}
 
