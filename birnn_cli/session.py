@@ -123,11 +123,13 @@ class Session:
 
         The head stays as it was drawn where it tells other classes apart.
         """
-        weights = self._training.weights() | dict(given.weights)
-        if given.about.config.classes != self.config.classes:
-            own = self._training.weights()
-            weights |= {name: array for name, array in own.items() if name.startswith("head.")}
-        self._training.network.load_weights(weights)
+        drawn, new_head = self._training.weights(), given.about.config.classes != self.config.classes
+        self._training.network.load_weights(
+            {
+                name: drawn[name] if new_head and name.startswith("head.") else array
+                for name, array in given.weights.items()
+            }
+        )
         self._save(complete=False)
 
     def steps(self) -> Iterator[StepResult]:
