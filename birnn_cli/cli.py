@@ -183,6 +183,12 @@ def train(
     mix_strokes: Annotated[
         float | None, _value("Share of each batch that is drawn digits.", "mix_strokes", min=0, max=0.99)
     ] = None,
+    mix_outliers: Annotated[
+        float | None,
+        _value(
+            "Share that is drawn pictures of no digit, to be unsure of.", "mix_outliers", min=0, max=0.99
+        ),
+    ] = None,
     precision: Annotated[
         Precision | None,
         _value("bfloat16 learns faster, where the device computes in it.", "precision"),

@@ -46,6 +46,7 @@ class Recipe:
         precision: Of the products in training; weights and checkpoints are float32 always.
         augment: How strongly the images are changed (see `data.augment`); 0 shows them as they are.
         mix_strokes: Share of every batch that is drawn digits, in [0, 1).
+        mix_outliers: Share that is drawn pictures of no digit, to be unsure of, in [0, 1).
     """
 
     samples: int
@@ -70,6 +71,7 @@ class Recipe:
     precision: Precision = "float32"
     augment: float = 0.0
     mix_strokes: float = 0.0
+    mix_outliers: float = 0.0
 
     @property
     def steps(self) -> int:
@@ -115,10 +117,11 @@ class Recipe:
                 f"--dropout {recipe.dropout} has no place in a network of one layer: it drops "
                 "between layers, so add --layers 2 or leave it out"
             )
-        if round(recipe.mix_strokes * recipe.batch_size) == recipe.batch_size:
+        shares = recipe.mix_strokes, recipe.mix_outliers
+        if sum(round(share * recipe.batch_size) for share in shares) >= recipe.batch_size:
             raise ConfigError(
-                f"--mix-strokes {recipe.mix_strokes} leaves no room for the data set in a batch of "
-                f"{recipe.batch_size}: take a smaller share, or --dataset strokes"
+                f"--mix-strokes {shares[0]} and --mix-outliers {shares[1]} leave no room for the data "
+                f"set in a batch of {recipe.batch_size}: take smaller shares, or --dataset strokes"
             )
         return recipe
 
@@ -166,7 +169,7 @@ RECIPES: dict[RecipeName, Recipe] = {
     ),
     # The highest accuracy: two layers, many passes, strong changes, drawn digits mixed in.
     "best": Recipe(
-        samples=2_200_000,
+        samples=2_400_000,
         batch_size=128,
         learning_rate=6e-3,
         beta1=0.9,
@@ -187,6 +190,7 @@ RECIPES: dict[RecipeName, Recipe] = {
         precision="bfloat16",
         augment=1.0,
         mix_strokes=0.1,
+        mix_outliers=0.1,
     ),
 }
 

@@ -9,17 +9,20 @@ from typing import Any
 import numpy as np
 import torch
 from filelock import FileLock
-from numpy.typing import NDArray
 
 from birnn_cli import interrupts, runs
-from birnn_cli.data import strokes
+from birnn_cli.data import outliers, strokes
+from birnn_cli.data.batches import Labelled
 from birnn_cli.data.datasets import STROKES_SIZES, DataSet, default_data_dir, open_or_fall_back
 from birnn_cli.data.download import Report
 from birnn_cli.errors import ConfigError, InterruptedRunError, RunError
 from birnn_cli.network import checkpoint
 from birnn_cli.network.checkpoint import About, Checkpoint
-from birnn_cli.recipes import NETWORK_VALUES, RECIPES, Reader, RecipeName, RunConfig
+from birnn_cli.recipes import NETWORK_VALUES, RECIPES, Reader, Recipe, RecipeName, RunConfig
 from birnn_cli.training import StepResult, Training, resolve_device, resolve_precision
+
+# Pictures of no digit that a training draws: a batch of `best` takes 13 of them.
+OUTLIERS = 30_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +104,7 @@ class Session:
             torch.device(config.device),
             data.load("train"),
             data.load("validation"),
-            _drawn(config) if config.recipe.mix_strokes else None,
+            list(_mixed(config)),
         )
         if self._path.exists():
             self._restore(checkpoint.load(self._path))
@@ -263,13 +266,8 @@ def _begin(request: Request, report: Report, warn: Callable[[str], None]) -> Ses
     if request.output is not None:
         runs.check_free(request.output)
     data = _open_data(request, request.dataset or "auto", request.reader, report, warn)
-    if recipe.mix_strokes and not set(strokes.CLASSES) <= set(data.classes):
-        if "mix_strokes" in overrides:
-            raise ConfigError(
-                f"--mix-strokes {recipe.mix_strokes} draws digits, and the classes of {data.name} are "
-                f"{' '.join(data.classes)}: leave it out"
-            )
-        recipe = replace(recipe, mix_strokes=0.0)  # the recipe's own share is for digits
+    if set(strokes.CLASSES) != set(data.classes):
+        recipe = _without_digits(recipe, overrides, data)
     config = RunConfig(
         recipe_name=recipe_name,
         recipe=recipe,
@@ -282,6 +280,21 @@ def _begin(request: Request, report: Report, warn: Callable[[str], None]) -> Ses
     )
     folder, lock = runs.create(request.output, config)
     return Session(folder, config, data, request.save_every, lock)
+
+
+def _without_digits(recipe: Recipe, overrides: Mapping[str, Any], data: DataSet) -> Recipe:
+    """The recipe for other classes than the ten digits: what is drawn for those has no place in it.
+
+    Raises:
+        ConfigError: An override asks for it.
+    """
+    for name in ("mix_strokes", "mix_outliers"):
+        if overrides.get(name):
+            raise ConfigError(
+                f"--{name.replace('_', '-')} {overrides[name]} is for digits, and the classes of "
+                f"{data.name} are {' '.join(data.classes)}: leave it out"
+            )
+    return replace(recipe, mix_strokes=0.0, mix_outliers=0.0)
 
 
 def _network_of(path: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -301,10 +314,14 @@ def _network_of(path: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
     return {name: getattr(own, name) for name in NETWORK_VALUES}
 
 
-def _drawn(config: RunConfig) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Drawn digits to mix in: images (n, 28, 28) uint8, and labels (n,) int64 of the run's classes."""
-    images, labels = strokes.draw("train", STROKES_SIZES["train"])
-    return images, np.array([config.classes.index(name) for name in strokes.CLASSES])[labels]
+def _mixed(config: RunConfig) -> Iterator[tuple[str, float, Labelled]]:
+    """What the program draws for every batch, beside the data set's images."""
+    if share := config.recipe.mix_strokes:
+        images, labels = strokes.draw("train", STROKES_SIZES["train"])
+        own = np.array([config.classes.index(name) for name in strokes.CLASSES])
+        yield "strokes", share, (images, own[labels])
+    if share := config.recipe.mix_outliers:
+        yield "outliers", share, (outliers.draw(OUTLIERS), np.full(OUTLIERS, outliers.NO_CLASS))
 
 
 def _resume(request: Request, report: Report, warn: Callable[[str], None]) -> Session | TrainResult:

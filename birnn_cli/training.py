@@ -4,7 +4,7 @@ What a step computes depends on the weights, the optimiser's averages and (seed,
 so a run that goes on is the same run, and a validation in the middle changes nothing.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from birnn_cli.data.batches import Batches, Labelled, random_generator
+from birnn_cli.data.outliers import NO_CLASS
 from birnn_cli.data.rows import to_rows
 from birnn_cli.errors import ConfigError, DivergedError
 from birnn_cli.network.birnn import BiRNN
@@ -94,7 +95,8 @@ class Training:
         device: Where it learns; the images move there once.
         images: Images (n, 28, 28) uint8 and labels (n,) int64 in [0, num_classes).
         held_out: Those to validate on, of the same kinds.
-        drawn: Drawn digits to mix in, of the same kinds, where the recipe does.
+        mixed: What else is in every batch (see `Batches`); a label of NO_CLASS asks for even
+            probabilities.
     """
 
     def __init__(
@@ -105,10 +107,10 @@ class Training:
         device: torch.device,
         images: Labelled,
         held_out: Labelled,
-        drawn: Labelled | None = None,
+        mixed: Sequence[tuple[str, float, Labelled]] = (),
     ) -> None:
         self.recipe, self.seed, self.device, self.step = recipe, seed, device, 0
-        self.batches = Batches(recipe, seed, device, images, drawn)
+        self.batches = Batches(recipe, seed, device, images, mixed)
         self._held_out = tuple(torch.from_numpy(array).to(device) for array in held_out)
         self.network = BiRNN(recipe.architecture(num_classes))
         self.network.initialise(random_generator(seed, "weights", 0), recipe.head_std)
@@ -130,7 +132,8 @@ class Training:
             self.step += 1
             batch = None
             if self.step % recipe.display_step == 0:
-                batch = self._scores(rows, labels)
+                known = labels != NO_CLASS
+                batch = self._scores(rows[known], labels[known])
                 if not np.isfinite(batch.loss):
                     raise DivergedError(
                         f"the loss is {batch.loss} after step {self.step}, expected a finite number: "
@@ -146,7 +149,8 @@ class Training:
         half = recipe.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             logits = self.network(rows, recipe.dropout, generator)
-            loss = nn.functional.cross_entropy(logits, labels)
+            cross_entropy = _cross_entropy if recipe.mix_outliers else nn.functional.cross_entropy
+            loss = cross_entropy(logits, labels)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step(self.step)
@@ -204,3 +208,14 @@ class Training:
         self.step = step
         self.network.load_weights(weights)
         self._optimizer.restore(step, optimizer_state)
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of logits (batch, classes) and labels (batch,), nats an image.
+
+    The truth about an image of NO_CLASS is that each class is as likely as another.
+    """
+    classes = logits.shape[1]
+    truth = nn.functional.one_hot(labels.clamp(min=0), classes).to(logits.dtype)
+    truth = torch.where((labels == NO_CLASS)[:, None], 1 / classes, truth)
+    return nn.functional.cross_entropy(logits, truth)

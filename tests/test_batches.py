@@ -63,9 +63,9 @@ def test_pens_become_thicker_and_thinner() -> None:
 
 
 def batches(strength: float = 1.0, share: float = 0.0, seed: int = 0) -> Batches:
-    recipe = replace(RECIPE, augment=strength, mix_strokes=share)
     drawn = (np.full((50, 28, 28), 255, np.uint8), np.full(50, 7))
-    return Batches(recipe, seed, CPU, (IMAGES, LABELS), drawn)
+    mixed = [("strokes", share, drawn)]
+    return Batches(replace(RECIPE, augment=strength), seed, CPU, (IMAGES, LABELS), mixed)
 
 
 def test_the_changes_are_a_function_of_the_seed_and_the_step() -> None:

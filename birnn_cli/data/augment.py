@@ -5,6 +5,8 @@ sees the same images.
 """
 
 import math
+from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -40,26 +42,44 @@ def augment(images: Tensor, strength: float, generator: torch.Generator) -> Tens
     cos, sin = torch.cos(turn * TURN_RADIANS), torch.sin(turn * TURN_RADIANS)
     scale_x, scale_y, shear = (log_x * LOG_SCALE).exp(), (log_y * LOG_SCALE).exp(), shear * SHEAR
     # Where each pixel of the new image is taken from; the picture reaches from -1 to 1.
-    top = [cos * scale_x, (shear * cos - sin) * scale_y, right * SHIFT_PIXELS * 2 / width]
-    bottom = [sin * scale_x, (shear * sin + cos) * scale_y, down * SHIFT_PIXELS * 2 / height]
-    affine = torch.stack([torch.stack(top, 1), torch.stack(bottom, 1)], 1)  # (batch, 2, 3)
-    bend = torch.randn(batch, 2, BEND_POINTS, BEND_POINTS, generator=generator)
-    bend *= torch.rand(batch, 1, 1, 1, generator=generator) * strength * BEND_PIXELS * 2 / width
-    affine, bend, thickness = (each.to(images.device) for each in (affine, bend, thickness))
-    places = functional.affine_grid(affine, [batch, 1, height, width], align_corners=False)
-    places = places + functional.interpolate(
-        bend, (height, width), mode="bicubic", align_corners=True
-    ).permute(0, 2, 3, 1)
-    thickness = (thickness * THICKNESS).clamp(-1, 1)
-    thick = _thicken(images[:, None], thickness[:, None, None, None])
-    moved: Tensor = functional.grid_sample(thick, places, align_corners=False)
+    to_x = [cos * scale_x, (shear * cos - sin) * scale_y, right * SHIFT_PIXELS * 2 / width]
+    to_y = [sin * scale_x, (shear * sin + cos) * scale_y, down * SHIFT_PIXELS * 2 / height]
+    affine = torch.stack([*to_x, *to_y], dim=1).view(batch, 2, 3)
+    bend = torch.randn(batch, 2, BEND_POINTS**2, generator=generator)
+    bend *= torch.rand(batch, 1, 1, generator=generator) * strength * BEND_PIXELS * 2 / width
+    by = torch.cat([affine, bend], dim=2).to(images.device)  # (batch, 2, 3 + BEND_POINTS²)
+    places = (by @ _basis(height, width, images.device)).view(batch, 2, height, width)
+    thickness = (thickness * THICKNESS).clamp(-1, 1).to(images.device)
+    thick = _thicken(images, thickness[:, None, None])
+    places = places.permute(0, 2, 3, 1)
+    moved: Tensor = functional.grid_sample(thick[:, None], places, align_corners=False)
     return moved[:, 0]
 
 
+@cache
+def _basis(height: int, width: int, device: torch.device) -> Tensor:
+    """What moves pixels, at each of them: shape (3 + BEND_POINTS², height * width), float32.
+
+    Its own x and y in -1 to 1, one, and the bicubic weight of each point of a bend.
+    """
+    whole = torch.tensor([[[1.0, 0, 0], [0, 1, 0]]])
+    xy = functional.affine_grid(whole, [1, 1, height, width], align_corners=False).view(-1, 2)
+    points = torch.eye(BEND_POINTS**2).view(1, -1, BEND_POINTS, BEND_POINTS)
+    weights = functional.interpolate(points, (height, width), mode="bicubic", align_corners=True)
+    basis = torch.cat([xy.T, torch.ones(1, height * width), weights.view(-1, height * width)])
+    return basis.to(device)
+
+
 def _thicken(images: Tensor, share: Tensor) -> Tensor:
-    """Images (batch, 1, height, width) towards the maximum around each pixel, or the minimum below 0."""
-    larger = functional.max_pool2d(images, 3, 1, 1)
-    smaller = -functional.max_pool2d(-images, 3, 1, 1)
+    """Images (batch, height, width) towards the maximum around each pixel, or the minimum below 0."""
+    larger, smaller = _around(images, torch.maximum), _around(images, torch.minimum)
     return torch.where(
         share > 0, images + share * (larger - images), images + share * (images - smaller)
     )
+
+
+def _around(images: Tensor, extreme: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """The extreme of 3 by 3 pixels around each: two chains, far faster than max_pool2d on a CPU."""
+    wide = functional.pad(images, (1, 1, 1, 1), mode="replicate")
+    lines = extreme(extreme(wide[..., :-2], wide[..., 1:-1]), wide[..., 2:])
+    return extreme(extreme(lines[:, :-2], lines[:, 1:-1]), lines[:, 2:])

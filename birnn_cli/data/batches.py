@@ -4,6 +4,8 @@ All of it is a function of (seed, purpose, number), never of a state: a training
 sees what it would have seen.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -29,11 +31,12 @@ class Batches:
     """Images in the device's memory, and the batch of every step.
 
     Args:
-        recipe: Its batch size, augmentation, and share of drawn digits.
+        recipe: Its batch size and augmentation.
         seed: Fixes order and changes.
         device: Where the images move, once.
         images: Images (n, 28, 28) uint8 and their labels (n,) int64.
-        drawn: Digits drawn by the program, of the same kinds, to mix in; None when the share is 0.
+        mixed: What else is in every batch: a name, its share of a batch, and images and labels of the
+            same kinds.
     """
 
     def __init__(
@@ -42,13 +45,14 @@ class Batches:
         seed: int,
         device: torch.device,
         images: Labelled,
-        drawn: Labelled | None = None,
+        mixed: Sequence[tuple[str, float, Labelled]] = (),
     ) -> None:
         self._seed, self._strength = seed, recipe.augment
-        num_drawn = round(recipe.mix_strokes * recipe.batch_size)
-        self._sources = [_Source("order", recipe.batch_size - num_drawn, seed, device, images)]
-        if num_drawn and drawn is not None:
-            self._sources.append(_Source("strokes", num_drawn, seed, device, drawn))
+        sizes = [round(share * recipe.batch_size) for _, share, _ in mixed]
+        self._sources = [_Source("order", recipe.batch_size - sum(sizes), seed, device, images)]
+        for (name, _, own), size in zip(mixed, sizes, strict=True):
+            if size:
+                self._sources.append(_Source(name, size, seed, device, own))
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """What a step sees.

@@ -72,23 +72,35 @@ def _draw_block(split: str, block: int) -> tuple[NDArray[np.uint8], NDArray[np.i
     random = np.random.default_rng([block, *split.encode()])
     labels = random.integers(len(CLASSES), size=BLOCK_SIZE)
     chosen = np.array([random.integers(len(ways()[label])) for label in labels])
-    width = PEN_WIDTH_MEDIAN_PIXELS * np.exp(random.normal(0, LOG_PEN_WIDTH_SPREAD, BLOCK_SIZE))
-    width = width.clip(*PEN_WIDTH_RANGE_PIXELS)
+    width = pen_widths(BLOCK_SIZE, random)
     boxes = np.zeros((BLOCK_SIZE, BOX_SIZE, BOX_SIZE), np.uint8)
     for label, own in enumerate(ways()):
         for number, way in enumerate(own):
             members = np.flatnonzero((labels == label) & (chosen == number))
-            points = _write(way, len(members), random)
-            low, high = points.min(axis=1), points.max(axis=1)  # (members, 2)
-            scale = (BOX_SIZE - width[members]) / (high - low).max(axis=1)
-            points -= (low + high)[:, None] / 2
-            points = SUPERSAMPLING * (points * scale[:, None, None] + BOX_SIZE / 2)
-            for member, path in zip(members, points, strict=True):
-                boxes[member] = _ink(path, way.ends, SUPERSAMPLING * width[member])
+            boxes[members] = write(way, width[members], random)
     return place(boxes), labels
 
 
-def _write(way: Way, count: int, random: np.random.Generator) -> Float:
+def pen_widths(count: int, random: np.random.Generator) -> Float:
+    """So many pens: shape (count,), pixels of MNIST's box."""
+    width = PEN_WIDTH_MEDIAN_PIXELS * np.exp(random.normal(0, LOG_PEN_WIDTH_SPREAD, count))
+    return width.clip(*PEN_WIDTH_RANGE_PIXELS)
+
+
+def write(way: Way, width: Float, random: np.random.Generator) -> NDArray[np.uint8]:
+    """Write a character once with each pen: boxes (len(width), 20, 20) uint8, its longer side 20."""
+    points = _points(way, len(width), random)
+    low, high = points.min(axis=1), points.max(axis=1)  # (n, 2)
+    scale = (BOX_SIZE - width) / (high - low).max(axis=1)
+    points -= (low + high)[:, None] / 2
+    points = SUPERSAMPLING * (points * scale[:, None, None] + BOX_SIZE / 2)
+    boxes = np.zeros((len(width), BOX_SIZE, BOX_SIZE), np.uint8)
+    for number, path in enumerate(points):
+        boxes[number] = _ink(path, way.ends, SUPERSAMPLING * width[number])
+    return boxes
+
+
+def _points(way: Way, count: int, random: np.random.Generator) -> Float:
     """Write a digit as a hand does, `count` times.
 
     Returns:
@@ -127,13 +139,11 @@ def _parse(text: str) -> Way:
     curves = [curve.split() for curve in text.split(" / ")]
     names = list(dict.fromkeys(name for curve in curves for name in curve))
     controls = np.array([name.split(",") for name in names], float) / 100
-    maps = [
-        _spline(len(curve)) @ np.eye(len(names))[[names.index(n) for n in curve]] for curve in curves
-    ]
+    maps = [spline(len(curve)) @ np.eye(len(names))[[names.index(n) for n in curve]] for curve in curves]
     return Way(controls, np.concatenate(maps), tuple(np.cumsum([len(part) for part in maps]).tolist()))
 
 
-def _spline(count: int) -> Float:
+def spline(count: int) -> Float:
     """A Catmull-Rom spline through `count` points, as a matrix (points, count) on them.
 
     Source: Catmull and Rom, "A class of local interpolating splines" (1974); ends are doubled.
@@ -156,6 +166,11 @@ def _spline(count: int) -> Float:
 @cache
 def ways() -> tuple[tuple[Way, ...], ...]:
     """For each digit, the ways of writing it; read when the first one is drawn."""
-    lines = WAYS_FILE.read_text(encoding="ascii").splitlines()
-    entries = [line.split(": ") for line in lines if not line.startswith("#")]
-    return tuple(tuple(_parse(way) for digit, way in entries if digit == name) for name in CLASSES)
+    return tuple(tuple(way for name, way in read_ways(WAYS_FILE) if name == digit) for digit in CLASSES)
+
+
+def read_ways(file: Path) -> list[tuple[str, Way]]:
+    """Characters and ways of writing them, as a file like WAYS_FILE has them."""
+    lines = file.read_text(encoding="ascii").splitlines()
+    entries = [line.rsplit(": ", 1) for line in lines if not line.startswith("# ")]
+    return [(name, _parse(way)) for name, way in entries]
