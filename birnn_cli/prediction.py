@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from birnn_cli.data import files, images
+from birnn_cli.data.ink import Invert
 from birnn_cli.data.rows import to_rows
 from birnn_cli.errors import ImageError, OutputExistsError
 from birnn_cli.files import write_atomically
@@ -87,7 +88,7 @@ def predict(
     inputs: Iterable[Input],
     *,
     top_k: int = 1,
-    invert: images.Invert = "auto",
+    invert: Invert = "auto",
     jobs: int | None = None,
 ) -> Iterator[Prediction]:
     """Read pictures and answer in their order; a bad one is answered with its error.

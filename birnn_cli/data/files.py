@@ -23,10 +23,14 @@ MAX_BYTES = 256 << 20
 DRAFT_SIDE = 1280
 
 
-def decode(content: bytes) -> Pixels:
+def decode(content: bytes, *, full_size: bool = True) -> Pixels:
     """A picture file's grey levels, upright: (height, width) uint8.
 
     What is transparent becomes paper, so that ink on nothing is ink.
+
+    Args:
+        content: The file's bytes.
+        full_size: Whether every pixel is wanted; else a large JPEG is decoded at a fraction of its size.
 
     Raises:
         ImageError: The bytes are no such picture, damaged, or too large.
@@ -45,7 +49,8 @@ def decode(content: bytes) -> Pixels:
             if picture.format == "PNG":
                 picture.verify()  # the checksum of every chunk, some of which loading skips
         with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
-            picture.draft("L", (DRAFT_SIDE, DRAFT_SIDE))
+            if not full_size:
+                picture.draft("L", (DRAFT_SIDE, DRAFT_SIDE))
             return _to_grey(ImageOps.exif_transpose(picture))
     except UnidentifiedImageError:
         raise ImageError(f"this is no picture, expected {', '.join(FORMATS)}") from None
