@@ -6,7 +6,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, TextIO
@@ -313,41 +313,56 @@ def predict(
     save_input: Annotated[
         Path | None, _option("A folder for what the network reads, as PNG.", default=False)
     ] = None,
+    save_stages: Annotated[
+        Path | None, _option("A folder for how each was read, stage by stage, as PNG.", default=False)
+    ] = None,
+    several: Annotated[
+        bool, _option("Answer to each digit of a picture, from left to right.", "--several")
+    ] = False,
     output: Annotated[
         Path | None, _option("A file for the answers as JSON Lines.", default=False)
     ] = None,
     force: Annotated[bool, _option("Write into outputs that exist already.", "--force")] = False,
     jobs: Annotated[
         int | None,
-        _option("Threads that read files.", default="the cores", metavar="N", min=1, max=1024),
+        _option("Processes that read files.", default="the cores", metavar="N", min=1, max=1024),
     ] = None,
     checkpoint: CheckpointPath = None,
     as_json: Annotated[bool, _option("Print JSON Lines: an object a picture.", "--json")] = False,
     quiet: Annotated[bool, _option("Print no notes.", "--quiet", "-q")] = False,
 ) -> None:
     """Say which digit each picture shows."""
-    failed = False
+    failed, num_several = False, 0
     with _reporting("predict", as_json=as_json), ExitStack() as opened:
         from birnn_cli import console, prediction, runs
 
         _, network = runs.find_checkpoint(checkpoint, _silent if quiet else console.note)
-        saver = prediction.InputSaver(save_input, force=force) if save_input else None
+        options = prediction.Options(
+            top_k=top_k, invert=invert, several=several, stages=save_stages is not None
+        )
+        inputs = prediction.Saver(save_input, "--save-input", force=force) if save_input else None
+        stages = prediction.Saver(save_stages, "--save-stages", force=force) if save_stages else None
         lines = opened.enter_context(_open_output(output, force=force)) if output else None
-        inputs = prediction.find_inputs(paths)
-        for answer in prediction.predict(network, inputs, top_k=top_k, invert=invert, jobs=jobs):
+        total = 0 if quiet else sum(1 for _ in prediction.find_inputs(paths))
+        show = opened.enter_context(console.answers(total))
+        found = prediction.find_inputs(paths)
+        answers = prediction.predict(network, found, options, jobs or os.cpu_count() or 1)
+        for answer in opened.enter_context(closing(answers)):
             failed |= answer.status == "error"
-            values = console.prediction_json(answer)
-            if as_json:
-                console.result_json(values)
-            else:
-                console.result(console.prediction_line(answer))
+            num_several += answer.num_digits > 1
+            values = console.prediction_json(answer, several=several)
+            show(json.dumps(values) if as_json else console.prediction_line(answer))
             if lines is not None:
                 lines.write(json.dumps(values) + "\n")
                 lines.flush()
-            if answer.pixels is not None and saver is not None:
-                saver.save(answer)
+            if inputs is not None:
+                inputs.save(answer.source, answer.pixels)
+            if stages is not None:
+                stages.save(answer.source, answer.stages)
             if answer.pixels is not None and preview:
                 console.show_preview(answer.source.path, answer.pixels)
+    if num_several and not quiet:
+        console.note(f"several digits in {num_several:,}: --several reads each of them")
     if failed:
         raise typer.Exit(ExitCode.FAILED)
 

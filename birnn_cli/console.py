@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,8 @@ LIVE_SECONDS = 0.4
 # Where no live display is possible, seconds between two plain rows: no fewer than the first, and no less
 # than the second's share of the time so far, so that a run of hours does not fill a log.
 ROW_SECONDS, ROW_SHARE = 2.0, 0.05
+# So many pictures take long enough for their progress to be shown.
+MIN_PROGRESS = 100
 # Confusion matrices of more classes do not fit 80 columns: their largest confusions are listed.
 MAX_TABLE_CLASSES = 12
 MAX_LISTED_CONFUSIONS = 10
@@ -54,6 +55,8 @@ def result_json(values: dict[str, Any]) -> None:
 
 def printable(text: str) -> str:
     """Text that stays on its line and cannot steer the terminal: the rest as escapes."""
+    if text.isprintable():
+        return text
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
@@ -106,6 +109,63 @@ def counting(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
         else:
             task = progress.add_task("")
             yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
+def answers(total: int) -> Iterator[Callable[[str], None]]:
+    """How to show answers as they come; of many, how far they are is shown on stderr.
+
+    Args:
+        total: How many pictures there are; 0 shows no progress.
+    """
+    if total < MIN_PROGRESS:
+        yield result
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        *("reading", BarColumn(), MofNCompleteColumn()),
+        TextColumn("{task.fields[rate]:,.0f} files/s"),
+        *(TimeRemainingColumn(compact=True), "left"),
+    )
+    settings = {"auto_refresh": False, "redirect_stdout": False, "transient": True}
+    started = shown_at = time.perf_counter()
+    waiting: list[str] = []
+    done = 0
+    with _live(*columns, **settings) as progress:
+        # Answers on the terminal that shows the progress go above it, some at a time.
+        above = progress if sys.stdout.isatty() else None
+        task = None if progress is None else progress.add_task("", total=total, rate=0.0)
+
+        def refresh() -> None:
+            if above is not None and waiting:
+                above.console.out("\n".join(map(printable, waiting)), highlight=False)
+                waiting.clear()
+            if progress is not None and task is not None:
+                rate = done / (time.perf_counter() - started)
+                progress.update(task, completed=done, rate=rate)
+                progress.refresh()
+
+        def show(text: str) -> None:
+            nonlocal done, shown_at
+            done += 1
+            now = time.perf_counter()
+            if above is None:
+                result(text)
+            else:
+                waiting.append(text)
+            if progress is not None and now - shown_at >= LIVE_SECONDS:
+                refresh()
+                shown_at = now
+            elif progress is None and now - shown_at >= max(ROW_SECONDS, ROW_SHARE * (now - started)):
+                rate = done / (now - started)
+                note(f"{done:,}/{total:,}  {rate:,.0f} files/s  {(total - done) / rate:.0f} s left")
+                shown_at = now
+
+        try:
+            yield show
+        finally:
+            refresh()
 
 
 def show_steps(session: "Session", *, quiet: bool) -> None:
@@ -224,6 +284,8 @@ def _show_confusion(scores: "Evaluation") -> None:
 def prediction_line(prediction: "Prediction") -> str:
     """An answer in words: `digit.png: 7 (99.8 %)`."""
     path = prediction.source.path
+    if prediction.index is not None:
+        path = f"{path}[{prediction.index}]"
     if prediction.error is not None:
         return f"{path}: error: {prediction.error[1]}"
     if not prediction.top:
@@ -234,8 +296,8 @@ def prediction_line(prediction: "Prediction") -> str:
     return line + "".join(f", {other.label} ({percent(other.probability)})" for other in others)
 
 
-def prediction_json(prediction: "Prediction") -> dict[str, Any]:
-    """An answer as the JSON object that `birnn predict --json` prints."""
+def prediction_json(prediction: "Prediction", *, several: bool = False) -> dict[str, Any]:
+    """An answer as the JSON object that `birnn predict --json` prints, with its place if of several."""
     best = prediction.top[0] if prediction.top else None
     error = prediction.error
     return {
@@ -243,8 +305,9 @@ def prediction_json(prediction: "Prediction") -> dict[str, Any]:
         "status": prediction.status,
         "label": best.label if best else None,
         "probability": best.probability if best else None,
-        "top": [asdict(choice) for choice in prediction.top],
+        "top": [{"label": each.label, "probability": each.probability} for each in prediction.top],
         "error": {"code": error[0], "message": error[1]} if error else None,
+        **({"index": prediction.index, "box": prediction.box} if several else {}),
     }
 
 

@@ -1,12 +1,15 @@
 """Reading pictures: many files to many answers, in order, in bounded memory. No torch."""
 
 import os
+import stat
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +21,15 @@ from birnn_cli.errors import ImageError, OutputExistsError
 from birnn_cli.files import write_atomically
 from birnn_cli.network import forward
 from birnn_cli.network.checkpoint import Checkpoint
+from birnn_cli.recipes import Reader
 
 Status = Literal["ok", "unsure", "no-ink", "error"]
 
-# Files that are read ahead of the answers: enough to share among threads, few enough to stay small.
-READ_AHEAD = 64
+# Pictures that are read together: so many, or of so many bytes. Enough for the network to be efficient,
+# few enough for answers to come soon.
+CHUNK_FILES, CHUNK_BYTES = 128, 4 << 20
+# Fewer chunks are done sooner by one process than others are started.
+MIN_CHUNKS = 4
 # An answer below it is not to be trusted. On MNIST's 5,000 validation images fewer than one in a
 # hundred of the shipped model's answers are below.
 UNSURE_BELOW = 0.6
@@ -30,17 +37,18 @@ UNSURE_BELOW = 0.6
 STDIN = "-"
 
 
-@dataclass(frozen=True)
-class Input:
-    """A picture to read.
-
-    Attributes:
-        path: As shown to the user; `-` is stdin.
-        name: Where `--save-input` puts it: relative, ending in `.png`.
-    """
+class Input(NamedTuple):
+    """A picture to read: its path as shown to the user, `-` for stdin; the folder it was found in."""
 
     path: str
-    name: Path
+    folder: str | None = None
+
+    @property
+    def name(self) -> Path:
+        """Where what belongs to it is saved: relative, ending in `.png`."""
+        if self.folder is not None:
+            return Path(self.path).relative_to(self.folder).with_suffix(".png")
+        return Path("stdin.png" if self.path == STDIN else Path(self.path).stem + ".png")
 
 
 @dataclass(frozen=True)
@@ -51,9 +59,9 @@ class Choice:
     probability: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """The answer to one picture.
+    """The answer to one picture, or to one digit of it.
 
     Attributes:
         source: Which picture.
@@ -61,6 +69,11 @@ class Prediction:
         top: The likeliest labels, likeliest first; empty without an answer.
         error: A code and a message, where the picture could not be read.
         pixels: What the network read: (28, 28) uint8; None without an answer.
+        num_digits: How many digits seem to stand side by side in the picture.
+        index: Of the digits one by one, which, from 0 on the left.
+        box: Where that is: left, top, right, bottom in pixels of the picture, the last two exclusive.
+        stages: How the picture was read: (height, width) uint8, where asked for; a picture's first
+            answer has it.
     """
 
     source: Input
@@ -68,103 +81,159 @@ class Prediction:
     top: tuple[Choice, ...] = ()
     error: tuple[str, str] | None = None
     pixels: NDArray[np.uint8] | None = None
+    num_digits: int = 0
+    index: int | None = None
+    box: tuple[int, int, int, int] | None = None
+    stages: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How pictures are read.
+
+    Attributes:
+        top_k: Labels to name, 1 or more.
+        invert: Whether ink is darker than paper.
+        several: Whether each of several digits side by side gets its own answer.
+        stages: Whether answers show how the picture was read.
+    """
+
+    top_k: int = 1
+    invert: Invert = "auto"
+    several: bool = False
+    stages: bool = False
 
 
 def find_inputs(paths: Iterable[str]) -> Iterator[Input]:
     """Files as they are, folders as the pictures in them; a folder without any yields itself."""
     for path in paths:
-        if path != STDIN and os.path.isdir(path):  # noqa: PTH112 - the text stays as it was given
-            found = [
-                Input(str(file), file.relative_to(path).with_suffix(".png"))
-                for file in files.find_images(Path(path))
-            ]
-            yield from found or [Input(path, Path())]
-        else:
-            yield Input(path, Path("stdin.png" if path == STDIN else Path(path).stem + ".png"))
+        empty = path == STDIN or not os.path.isdir(path)  # noqa: PTH112 - the text stays as it was given
+        if not empty:
+            empty = True
+            try:
+                for file in files.find_images(path):
+                    empty = False
+                    yield Input(file, path)
+            except OSError as error:
+                empty = False
+                yield Input(str(error.filename or path))
+        if empty:
+            yield Input(path)
 
 
 def predict(
-    network: Checkpoint,
-    inputs: Iterable[Input],
-    *,
-    top_k: int = 1,
-    invert: Invert = "auto",
-    jobs: int | None = None,
-) -> Iterator[Prediction]:
+    network: Checkpoint, inputs: Iterable[Input], options: Options | None = None, jobs: int = 1
+) -> Generator[Prediction]:
     """Read pictures and answer in their order; a bad one is answered with its error.
 
     Args:
         network: What reads them.
         inputs: The pictures; taken some at a time.
-        top_k: Labels to name, 1 or more.
-        invert: Whether ink is darker than paper.
-        jobs: Threads that read files; None takes one a core.
+        options: How they are read.
+        jobs: Processes that many pictures are shared among; above 1, the caller's main module must
+            be one that can be imported.
     """
-    waiting = iter(inputs)
-    reader = network.about.config.reader
-
-    def read(source: Input) -> Prediction | NDArray[np.uint8]:
-        try:
-            pixels = images.read(_content(source.path), reader, invert)
-        except ImageError as error:
-            return Prediction(source, "error", error=(error.code, str(error)))
-        return Prediction(source, "no-ink") if pixels is None else pixels
-
-    ahead = list(islice(waiting, READ_AHEAD))
-    if len(ahead) == 1:  # no threads for the one picture that most calls are about
-        yield from _answer(network, ahead, [read(ahead[0])], top_k)
+    work = partial(_answer, network, options or Options())
+    chunks = _chunks(inputs)
+    first = list(islice(chunks, MIN_CHUNKS))
+    if jobs == 1 or len(first) < MIN_CHUNKS:
+        yield from chain.from_iterable(map(work, chain(first, chunks)))
         return
-    from concurrent.futures import ThreadPoolExecutor
+    from birnn_cli.parallel import in_order  # not on the way to a single answer: it takes long to load
 
-    with ThreadPoolExecutor(jobs or os.cpu_count()) as threads:
-        while ahead:
-            yield from _answer(network, ahead, list(threads.map(read, ahead)), top_k)
-            ahead = list(islice(waiting, READ_AHEAD))
+    with closing(in_order(work, chain(first, chunks), jobs)) as answers:
+        yield from chain.from_iterable(answers)
+
+
+def _chunks(inputs: Iterable[Input]) -> Iterator[list[tuple[Input, bytes | None]]]:
+    """Pictures to read together, with the content of the one on stdin, which no other process has."""
+    chunk: list[tuple[Input, bytes | None]] = []
+    size = 0
+    for source in inputs:
+        content = sys.stdin.buffer.read(files.MAX_BYTES + 1) if _is_piped(source) else None
+        chunk.append((source, content))
+        with suppress(OSError, ValueError):
+            size += os.stat(source.path).st_size  # noqa: PTH116 - for every one of very many
+        if len(chunk) == CHUNK_FILES or size >= CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _is_piped(source: Input) -> bool:
+    return source.path == STDIN and not sys.stdin.isatty()
 
 
 def _answer(
-    network: Checkpoint,
-    sources: list[Input],
-    contents: list[Prediction | NDArray[np.uint8]],
-    top_k: int,
+    network: Checkpoint, options: Options, chunk: list[tuple[Input, bytes | None]]
+) -> list[Prediction]:
+    """Read some pictures, and have the network answer to all of them at once."""
+    answers: list[Prediction] = []
+    for source, content in chunk:
+        try:
+            answers += _read(network.about.config.reader, options, source, content)
+        except ImageError as error:
+            answers.append(Prediction(source=source, status="error", error=(error.code, str(error))))
+    pixels = [answer.pixels for answer in answers if answer.pixels is not None]
+    if not pixels:
+        return answers
+    config = network.about.config
+    logits = forward.logits(config.architecture, network.weights, to_rows(np.stack(pixels)))
+    likely = iter(forward.probabilities(logits))
+    return [
+        answer if answer.pixels is None else _judge(answer, next(likely), config.classes, options)
+        for answer in answers
+    ]
+
+
+def _read(
+    reader: Reader, options: Options, source: Input, content: bytes | None
 ) -> Iterator[Prediction]:
-    """Answers to pictures that were read, or could not be, in their order."""
-    pixels = [content for content in contents if isinstance(content, np.ndarray)]
-    probabilities: Iterator[NDArray[np.float32]] = iter(())
-    if pixels:
-        logits = forward.logits(
-            network.about.config.architecture, network.weights, to_rows(np.stack(pixels))
-        )
-        probabilities = iter(forward.probabilities(logits))
-    classes = network.about.config.classes
-    for source, content in zip(sources, contents, strict=True):
-        if isinstance(content, Prediction):
-            yield content
-            continue
-        likely = next(probabilities)
-        best = np.argsort(-likely, kind="stable")[:top_k]
-        top = tuple(Choice(classes[label], float(likely[label])) for label in best)
-        status: Status = "ok" if top[0].probability >= UNSURE_BELOW else "unsure"
-        yield Prediction(source, status, top, pixels=content)
+    """What there is to answer to in a picture: nothing, one image, or those of several digits."""
+    content = _content(source.path) if content is None else content
+    reading = images.study(content, reader, options.invert, full_size=options.several)
+    stages = images.strip(reading) if options.stages else None
+    if reading.pixels is None:
+        yield Prediction(source=source, status="no-ink", stages=stages)
+        return
+    whole = Prediction(
+        source=source, status="ok", pixels=reading.pixels, num_digits=reading.num_digits, stages=stages
+    )
+    if not options.several:
+        yield whole
+        return
+    for index, (box, pixels) in enumerate(reading.each()):
+        yield replace(whole, pixels=pixels, num_digits=1, index=index, box=box, stages=stages)
+        stages = None
+
+
+def _judge(
+    answer: Prediction, likely: NDArray[np.float32], classes: tuple[str, ...], options: Options
+) -> Prediction:
+    """An answer with its labels, given the probabilities (classes,) of all."""
+    best = np.argsort(-likely, kind="stable")[: options.top_k]
+    top = tuple(Choice(classes[label], float(likely[label])) for label in best)
+    sure = top[0].probability >= UNSURE_BELOW and answer.num_digits == 1
+    return replace(answer, status="ok" if sure else "unsure", top=top)
 
 
 def _content(path: str) -> bytes:
-    """A picture file's bytes.
+    """The bytes of a picture's file.
 
     Raises:
         ImageError: It is not there, no file, unreadable, or too large.
     """
     if path == STDIN:
-        if sys.stdin.isatty():
-            raise ImageError("stdin is a terminal, expected a picture piped in: birnn predict - < 7.png")
-        return sys.stdin.buffer.read(files.MAX_BYTES + 1)
+        raise ImageError("stdin is a terminal, expected a picture piped in: birnn predict - < 7.png")
     try:
-        file = Path(path)
-        if file.is_dir():
+        mode = os.stat(path).st_mode  # noqa: PTH116 - for every one of very many
+        if stat.S_ISDIR(mode):
+            os.listdir(path)  # noqa: PTH208 - says so if it may not be read
             raise ImageError(f"no pictures in this folder, expected files in {'|'.join(files.ENDINGS)}")
-        if file.exists() and not file.is_file():
+        if not stat.S_ISREG(mode):
             raise ImageError("this is no plain file, expected a picture")
-        with file.open("rb") as opened:
+        with open(path, "rb") as opened:  # noqa: PTH123
             return opened.read(files.MAX_BYTES + 1)
     except FileNotFoundError:
         raise ImageError("no such file") from None
@@ -172,33 +241,35 @@ def _content(path: str) -> bytes:
         raise ImageError(f"cannot be read ({getattr(error, 'strerror', error)})") from None
 
 
-class InputSaver:
-    """Keeps what the network read, as PNG files in a folder.
+class Saver:
+    """Keeps pictures that belong to answers, as PNG files in a folder.
 
     Args:
         folder: Made when it is not there.
+        option: Which one named it.
         force: Whether files in it may be replaced.
 
     Raises:
         OutputExistsError: The folder holds something already, and nothing is forced.
     """
 
-    def __init__(self, folder: Path, *, force: bool) -> None:
+    def __init__(self, folder: Path, option: str, *, force: bool) -> None:
         if not force and folder.exists() and any(folder.iterdir()):
             raise OutputExistsError(
-                f"{folder} holds files already: name another --save-input, or add --force"
+                f"{folder} holds files already: name another {option}, or add --force"
             )
         self._folder = folder
         self._taken: set[Path] = set()
 
-    def save(self, prediction: Prediction) -> None:
-        """Keep one answer's picture under its name; a name taken already gets `-2` at its end."""
-        name, number = prediction.source.name, 1
+    def save(self, source: Input, pixels: NDArray[np.uint8] | None) -> None:
+        """Keep a picture, if there is one, under its source's name; a taken one gets `-2` at its end."""
+        if pixels is None:
+            return
+        name, number = source.name, 1
         while name in self._taken:
             number += 1
-            name = prediction.source.name.with_stem(f"{prediction.source.name.stem}-{number}")
+            name = source.name.with_stem(f"{source.name.stem}-{number}")
         self._taken.add(name)
         path = self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        assert prediction.pixels is not None
-        write_atomically(path, files.to_png(prediction.pixels))
+        write_atomically(path, files.to_png(pixels))

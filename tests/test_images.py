@@ -282,5 +282,5 @@ def test_images_in_a_folder_are_sorted_and_hidden_ones_skipped(tmp_path: Path) -
     for name in ("b.PNG", "a.jpeg", "c.txt", ".hidden.png", "sub/d.tif", ".sub/e.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    found = [path.relative_to(tmp_path).as_posix() for path in files.find_images(tmp_path)]
+    found = [str(Path(path).relative_to(tmp_path)) for path in files.find_images(str(tmp_path))]
     assert found == ["a.jpeg", "b.PNG", "sub/d.tif"]

@@ -47,9 +47,9 @@ def is_placed(grey: Pixels) -> bool:
     """
     if grey.shape != (SIDE, SIDE) or not grey.any():
         return False
-    rows, columns = np.flatnonzero(grey.any(axis=1)), np.flatnonzero(grey.any(axis=0))
-    longer = max(np.ptp(rows), np.ptp(columns)) + 1
-    mass = grey.astype(np.float64)
-    index = np.arange(SIDE)
-    centres = (mass.sum(axis=axis) @ index / mass.sum() for axis in (0, 1))
-    return bool(abs(longer - BOX_SIZE) <= 1) and all(abs(centre - 14) <= 1 for centre in centres)
+    profiles = [grey.sum(axis=axis, dtype=np.float64) for axis in (0, 1)]
+    inked = [np.flatnonzero(profile) for profile in profiles]
+    longer = max(places[-1] - places[0] for places in inked) + 1
+    total = profiles[0].sum()
+    centres = [profile @ np.arange(SIDE) / total for profile in profiles]
+    return bool(abs(longer - BOX_SIZE) <= 1 and all(abs(centre - 14) <= 1 for centre in centres))

@@ -3,7 +3,6 @@
 import io
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +70,8 @@ def _to_grey(picture: Image.Image) -> Pixels:
         highest = deep.max(initial=0)
         top = 65535 if highest > 255 else 1 if picture.mode == "F" and highest <= 1 else 255
         return (deep * (255 / top)).clip(0, 255).round().astype(np.uint8)
+    if picture.mode == "LAB":  # lightness is the first of three; Pillow converts it to no other mode
+        return np.asarray(picture.getchannel(0))
     if not picture.has_transparency_data:
         return np.asarray(picture.convert("L"))
     grey_alpha = np.asarray(picture.convert("RGBA").convert("LA"))
@@ -90,14 +91,21 @@ def to_png(pixels: Pixels) -> bytes:
     return file.getvalue()
 
 
-def find_images(folder: Path) -> Iterator[Path]:
-    """The pictures in a folder and below, by their endings, sorted by path, hidden ones skipped."""
-    found = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(parent, name)
-            for name in names
-            if name.lower().endswith(ENDINGS) and not name.startswith(".")
-        ]
-    return iter(sorted(found))
+def find_images(folder: str) -> Iterator[str]:
+    """The pictures in a folder and below, by their endings, sorted by path, hidden ones skipped.
+
+    Raises:
+        OSError: A folder cannot be read.
+    """
+    with os.scandir(folder) as entries:
+        found = sorted(
+            (entry.name, entry.is_dir(follow_symlinks=False))
+            for entry in entries
+            if not entry.name.startswith(".")
+        )
+    for name, is_folder in found:
+        path = os.path.join(folder, name)  # noqa: PTH118 - a hundred thousand paths are small as text
+        if is_folder:
+            yield from find_images(path)
+        elif name.lower().endswith(ENDINGS):
+            yield path

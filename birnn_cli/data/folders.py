@@ -45,14 +45,14 @@ def find_labelled(root: Path) -> tuple[tuple[str, ...], dict[Split, list[tuple[P
         )
     files: dict[Split, list[tuple[Path, int]]] = {split: [] for split in SPLITS}
     for label, class_name in enumerate(classes):
-        for path in find_images(train / class_name):
+        for path in map(Path, find_images(str(train / class_name))):
             files[_split_of(path.relative_to(train), own)].append((path, label))
     for split in own:
         for folder in _folders(root / split):
             if folder.name not in classes:
                 raise DataError(f"{folder} is a class without training images in {train}")
             label = classes.index(folder.name)
-            files[split] += [(path, label) for path in find_images(folder)]
+            files[split] += [(Path(path), label) for path in find_images(str(folder))]
     return classes, files
 
 

@@ -213,4 +213,4 @@ def _threshold(values: Grey) -> float:
         return high
     levels = ((values - low) * (255 / (high - low))).round().astype(np.uint8)
     level, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    return low + level * (high - low) / 255
+    return low + (level + 0.5) * (high - low) / 255  # between the two levels, whatever rounding did

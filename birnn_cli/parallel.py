@@ -1,0 +1,107 @@
+"""Chunks of work to processes and back, in order, in bounded memory."""
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import TypeVar
+
+Chunk = TypeVar("Chunk")
+Answer = TypeVar("Answer")
+
+# Each process computes on one core: more threads of these libraries would only wait for each other.
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"
+)
+
+
+def in_order(
+    work: Callable[[Chunk], Answer], chunks: Iterable[Chunk], processes: int
+) -> Generator[Answer]:
+    """What a function answers to each chunk, computed by so many processes, in the chunks' order.
+
+    Chunks are taken as answers are: two a process are under way. The processes are new ones, which
+    import the caller's main module, and end when the iterator is closed, or the caller dies.
+
+    Args:
+        work: Called in the processes; it, chunks and answers are pickled.
+        chunks: What to call it with.
+        processes: How many, 1 or more.
+
+    Raises:
+        OSError: A process died.
+    """
+    context = multiprocessing.get_context("spawn")
+    idle: SimpleQueue[Connection] = SimpleQueue()
+    started = []
+
+    def ask(chunk: Chunk) -> Answer:
+        connection = idle.get()
+        connection.send(chunk)
+        answer: Answer = connection.recv()
+        idle.put(connection)
+        return answer
+
+    try:
+        with _undisturbed():
+            for _ in range(processes):
+                ours, theirs = context.Pipe()
+                process = context.Process(target=_serve, args=(theirs, work), daemon=True)
+                process.start()
+                theirs.close()
+                started.append(process)
+                idle.put(ours)
+        with ThreadPoolExecutor(processes) as threads:  # each waits for the answer of a process
+            try:
+                pending: deque[Future[Answer]] = deque()
+                for chunk in chunks:
+                    pending.append(threads.submit(ask, chunk))
+                    if len(pending) == 2 * processes:
+                        yield pending.popleft().result()
+                while pending:
+                    yield pending.popleft().result()
+            except (EOFError, ConnectionError):
+                raise OSError(
+                    "a reading process died, perhaps of too little memory: try fewer --jobs"
+                ) from None
+            finally:
+                threads.shutdown(wait=False, cancel_futures=True)
+                for process in started:
+                    process.kill()
+    finally:
+        for process in started:
+            process.kill()
+            process.join()
+
+
+def _serve(connection: Connection, work: Callable[[Chunk], Answer]) -> None:
+    """Answer chunk after chunk until nobody asks any more."""
+    while True:
+        try:
+            connection.send(work(connection.recv()))
+        except (EOFError, ConnectionError):
+            return
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Processes started within compute on one thread each, and Ctrl-C is not for them."""
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(ONE_THREAD)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
