@@ -351,10 +351,11 @@ def predict(
             failed |= answer.status == "error"
             num_several += answer.num_digits > 1
             values = console.prediction_json(answer, several=several)
-            show(json.dumps(values) if as_json else console.prediction_line(answer))
+            line = json.dumps(values)
             if lines is not None:
-                lines.write(json.dumps(values) + "\n")
+                lines.write(line + "\n")
                 lines.flush()
+            show(line if as_json else console.prediction_line(answer))
             if inputs is not None:
                 inputs.save(answer.source, answer.pixels)
             if stages is not None:

@@ -26,7 +26,8 @@ def in_order(
     """What a function answers to each chunk, computed by so many processes, in the chunks' order.
 
     Chunks are taken as answers are: two a process are under way. The processes are new ones, which
-    import the caller's main module, and end when the iterator is closed, or the caller dies.
+    import the caller's main module, and end when the iterator is closed, or the caller dies. For the main
+    thread alone: it is the one that may ignore signals.
 
     Args:
         work: Called in the processes; it, chunks and answers are pickled.
@@ -42,9 +43,11 @@ def in_order(
 
     def ask(chunk: Chunk) -> Answer:
         connection = idle.get()
-        connection.send(chunk)
-        answer: Answer = connection.recv()
-        idle.put(connection)
+        try:
+            connection.send(chunk)
+            answer: Answer = connection.recv()
+        finally:
+            idle.put(connection)  # that of a process that died too, for the next to fail as well
         return answer
 
     try:
@@ -90,17 +93,19 @@ def _serve(connection: Connection, work: Callable[[Chunk], Answer]) -> None:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Processes started within compute on one thread each, and Ctrl-C is not for them."""
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    """Processes started within compute on one thread each, and leave Ctrl-C to this one.
+
+    A signal that is ignored here is ignored there from the first moment on; one that comes meanwhile, in
+    some hundredths of a second, is lost.
+    """
+    variables = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ.update(ONE_THREAD)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
-        if hasattr(signal, "pthread_sigmask"):
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        for name, value in before.items():
+        signal.signal(signal.SIGINT, handler)
+        for name, value in variables.items():
             if value is None:
                 del os.environ[name]
             else:

@@ -169,6 +169,82 @@ def test_invert_overrules_what_the_reader_finds(here: Path) -> None:
     assert inverted["top"] != kept["top"]
 
 
+@pytest.fixture(scope="module")
+def three(digits: dict[str, bytes]) -> tuple[np.ndarray, list[tuple[int, int, int, int]]]:
+    """A page with 3, 7 and 0 side by side, dark on light, and where each is."""
+    page, boxes = np.full((300, 700), 245, np.uint8), []
+    for left, name in ((30, "3"), (260, "7"), (470, "0")):
+        picture = Image.open(io.BytesIO(digits[name])).resize((196, 196), Image.Resampling.BICUBIC)
+        levels = np.asarray(picture)
+        page[50:246, left : left + 196] = 245 - (levels * 0.9).astype(np.uint8)
+        rows, columns = np.flatnonzero((levels > 128).any(1)), np.flatnonzero((levels > 128).any(0))
+        boxes.append((left + columns[0], 50 + rows[0], left + columns[-1] + 1, 50 + rows[-1] + 1))
+    return page, boxes
+
+
+def test_several_digits_are_unsure_as_one_and_read_one_by_one(
+    here: Path, three: tuple[np.ndarray, list[tuple[int, int, int, int]]]
+) -> None:
+    page, boxes = three
+    (here / "page.png").write_bytes(png(page))
+    done = run_birnn("predict", "page.png", "--json", cwd=here)
+    assert done.json["status"] == "unsure" and done.json["label"] is not None
+    assert "several digits in 1: --several" in done.err
+    done = run_birnn("predict", "page.png", "--json", "--several", cwd=here)
+    found = [json.loads(line) for line in done.out.splitlines()]
+    assert [(each["label"], each["status"], each["index"]) for each in found] == [
+        *(("3", "ok", 0), ("7", "ok", 1), ("0", "ok", 2))
+    ]
+    for each, box in zip(found, boxes, strict=True):
+        assert np.abs(np.array(each["box"]) - box).max() <= 6
+    text = run_birnn("predict", "page.png", "--several", "-q", cwd=here).out.splitlines()
+    assert [line.partition(" (")[0] for line in text] == [
+        "page.png[0]: 3",
+        "page.png[1]: 7",
+        "page.png[2]: 0",
+    ]
+
+
+@pytest.mark.parametrize("scale", [0.4, 6])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_boxes_are_in_the_pictures_own_pixels(
+    here: Path, three: tuple[np.ndarray, list[tuple[int, int, int, int]]], scale: float, kind: str
+) -> None:
+    page, boxes = three
+    large = Image.fromarray(page)
+    large = large.resize((round(700 * scale), round(300 * scale)))
+    large.save(here / "page", kind)
+    done = run_birnn("predict", "page", "--json", "--several", cwd=here)
+    found = [json.loads(line)["box"] for line in done.out.splitlines()]
+    assert len(found) == 3
+    assert np.abs(np.array(found) - scale * np.array(boxes)).max() <= 8 * max(1, scale)
+
+
+def test_one_digit_is_the_same_with_and_without_several(here: Path) -> None:
+    alone, among = (
+        run_birnn("predict", "7.png", "blank.png", "text.png", "--json", *option, cwd=here)
+        for option in ([], ["--several"])
+    )
+    for one, other in zip(alone.out.splitlines(), among.out.splitlines(), strict=True):
+        own = json.loads(other)
+        place = own.pop("index"), own.pop("box")
+        assert json.loads(one) == own
+        assert (place == (None, None)) == (own["status"] != "ok")
+
+
+def test_the_stages_of_every_picture_that_could_be_read_are_saved(here: Path) -> None:
+    Image.fromarray(255 - pixels_of(here / "7.png").repeat(9, 0).repeat(9, 1)).save(here / "large.png")
+    names = ("7.png", "large.png", "blank.png", "text.png")
+    done = run_birnn("predict", *names, "--save-stages", "how", cwd=here)
+    assert done.code == 1
+    assert sorted(path.name for path in (here / "how").iterdir()) == ["7.png", "blank.png", "large.png"]
+    sizes = {pixels_of(path).shape for path in (here / "how").iterdir()}
+    assert len(sizes) == 1 and sizes.pop()[1] > 4 * 28
+    again = run_birnn("predict", "7.png", "--save-stages", "how", cwd=here)
+    assert (again.code, again.out) == (1, "")
+    assert "--save-stages" in again.err and "--force" in again.err
+
+
 def test_preview_shows_what_the_network_reads_on_stderr(here: Path) -> None:
     done = run_birnn("predict", "7.png", "--preview", "-q", cwd=here)
     title, *rows = done.err.splitlines()

@@ -1,0 +1,163 @@
+"""Many pictures: shared among processes, answered in order, stopped at once, nothing answered lost."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from birnn_cli import runs
+from birnn_cli.data import files, strokes
+from birnn_cli.network import checkpoint
+from birnn_cli.parallel import in_order
+from birnn_cli.prediction import CHUNK_FILES, MIN_CHUNKS, Input, Options, find_inputs, predict
+from tests.conftest import child_environment, run_birnn
+
+MANY = CHUNK_FILES * MIN_CHUNKS + 40
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Enough small pictures for several processes, one of them damaged, in two subfolders."""
+    folder = tmp_path_factory.mktemp("many")
+    pictures, _ = strokes.draw("test", 50)
+    for k in range(MANY):
+        file = folder / f"{k // 300}" / f"{k:04d}.png"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(files.to_png(pictures[k % 50]) if k != 321 else b"no picture")
+    return folder
+
+
+def slowly(base: int, seconds: float) -> int:
+    """Wait, the shorter the larger the number, so that later ones are done sooner."""
+    time.sleep(seconds)
+    return base + round(seconds * 100)
+
+
+def test_answers_come_in_the_order_of_their_chunks_whoever_is_done_first() -> None:
+    waits = [0.3, 0.01, 0.2, 0.0, 0.1, 0.0]
+    assert list(in_order(partial(slowly, 7), waits, 3)) == [7 + round(100 * wait) for wait in waits]
+
+
+def test_chunks_are_taken_only_as_answers_are() -> None:
+    taken: list[int] = []
+    answers = in_order(str, (taken.append(k) or k for k in range(10_000)), 2)  # type: ignore[func-returns-value]
+    assert next(answers) == "0"
+    answers.close()
+    assert len(taken) <= 4
+
+
+def test_a_process_that_dies_is_an_error_and_no_hang() -> None:
+    with pytest.raises(OSError, match="process died"):
+        list(in_order(os._exit, [1, 2, 3], 2))
+
+
+def test_processes_give_the_answers_that_one_gives(folder: Path) -> None:
+    network = checkpoint.load(runs.SHIPPED)
+    alone, shared = (
+        [(answer.source, answer.status, answer.top) for answer in predict(network, inputs, jobs=jobs)]
+        for jobs in (1, 3)
+        for inputs in [find_inputs([str(folder)])]
+    )
+    assert alone == shared
+    assert [path for (path, _), _, _ in alone] == sorted(path for (path, _), _, _ in alone)
+    assert [source.path for source, status, _ in alone if status == "error"] == [
+        str(folder / "1" / "0321.png")
+    ]
+    assert len(alone) == MANY
+
+
+def test_one_on_stdin_is_read_among_many_files(folder: Path) -> None:
+    file = str(folder / "0" / "0000.png")
+    done = run_birnn(
+        *("predict", *[file] * 300, "-", *[file] * 300, "--jobs", 2, "-q"),
+        cwd=folder,
+        stdin=Path(file).read_bytes(),
+    )
+    lines = [line.rpartition(": ")[2] for line in done.out.splitlines()]
+    assert done.code == 0 and len(lines) == 601 and len(set(lines)) == 1
+
+
+def test_progress_is_on_stderr_and_no_part_of_the_answers(folder: Path) -> None:
+    done = run_birnn("predict", folder, "--json", "--jobs", 2, cwd=folder)
+    assert len([json.loads(line) for line in done.out.splitlines()]) == MANY
+    assert run_birnn("predict", folder, "--json", "-q", cwd=folder).err == ""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_ends_at_once_with_every_finished_answer_written_whole(
+    folder: Path, tmp_path: Path, number: int, code: int
+) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "birnn_cli",
+        "predict",
+        *[str(folder)] * 60,
+        "--jobs",
+        "2",
+        "--json",
+    ]
+    with subprocess.Popen(
+        [*command, "--output", str(tmp_path / "out.jsonl"), "-q"],
+        env=child_environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as child:
+        assert child.stdout is not None and child.stderr is not None
+        seen = [child.stdout.readline() for _ in range(300)]
+        os.killpg(child.pid, number)  # as a terminal does: every process of the group
+        asked = time.monotonic()
+        seen += child.stdout.read().splitlines(keepends=True)
+        error = child.stderr.read().decode()
+        assert child.wait(60) == code
+        assert time.monotonic() - asked < 20
+    assert error == "birnn predict: stopped\n"
+    *answers, last = (json.loads(line) for line in seen)
+    assert last["status"] == "interrupted" and len(answers) >= 300
+    written = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert written[: len(answers)] == answers and len(written) - len(answers) in (0, 1)
+    with pytest.raises(ProcessLookupError):  # nobody is left behind
+        for _ in range(100):
+            os.killpg(child.pid, 0)
+            time.sleep(0.1)
+
+
+def test_memory_does_not_grow_with_the_number_of_files(folder: Path) -> None:
+    """Inputs are taken as answers are, whatever their number."""
+    network = checkpoint.load(runs.SHIPPED)
+    taken: list[int] = []
+
+    def endless() -> object:
+        while True:
+            taken.append(1)
+            yield Input(str(folder / "0" / "0000.png"))
+
+    answers = predict(network, endless(), Options(), jobs=2)  # type: ignore[arg-type]
+    for _ in range(3 * CHUNK_FILES):
+        next(answers)
+    answers.close()
+    assert len(taken) <= (3 + 2 * 2 + MIN_CHUNKS) * CHUNK_FILES
+
+
+def test_find_inputs_sorts_as_paths_do(tmp_path: Path) -> None:
+    for name in ("b.png", "a/z.png", "a.png", "a/b/c.png", "a-b.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    found = [Path(source.path) for source in find_inputs([str(tmp_path)])]
+    assert found == sorted(found) and len(found) == 5
+
+
+def test_many_28_by_28_pictures_keep_their_pixels(folder: Path) -> None:
+    drawn, _ = strokes.draw("test", 50)
+    network = checkpoint.load(runs.SHIPPED)
+    for k, answer in enumerate(predict(network, find_inputs([str(folder / "0")]))):
+        assert answer.pixels is not None
+        np.testing.assert_array_equal(answer.pixels, drawn[k % 50])
