@@ -26,8 +26,8 @@ def in_order(
     """What a function answers to each chunk, computed by so many processes, in the chunks' order.
 
     Chunks are taken as answers are: two a process are under way. The processes are new ones, which
-    import the caller's main module, and end when the iterator is closed, or the caller dies. For the main
-    thread alone: it is the one that may ignore signals.
+    import the caller's main module, and end when the iterator is closed, or the caller dies. For the
+    main thread alone: it is the one that may ignore signals.
 
     Args:
         work: Called in the processes; it, chunks and answers are pickled.

@@ -157,6 +157,83 @@ def test_the_light_of_one_lamp_does_not_exchange_ink_and_paper(turn: int, ink: i
     assert likeness(np.rot90(found, -turn)) > 0.9
 
 
+def squared(step: int, grey: int, *, columns: bool) -> np.ndarray:
+    """A page of ruled or squared paper with the digit on it."""
+    levels = page(20, 240)
+    lines = np.full_like(levels, 240)
+    lines[7::step] = lines[8::step] = grey
+    if columns:
+        lines[:, 9::step] = lines[:, 10::step] = grey
+    return np.minimum(levels, lines)
+
+
+@pytest.mark.parametrize("columns", [False, True])
+@pytest.mark.parametrize("grey", [90, 150, 200])
+@pytest.mark.parametrize("step", [28, 75])
+def test_the_lines_of_the_paper_are_no_ink(step: int, grey: int, columns: bool) -> None:
+    assert likeness(images.read(encode(squared(step, grey, columns=columns)))) > 0.85
+
+
+def test_one_line_from_edge_to_edge_is_no_ink_but_a_digit_that_fills_its_picture_is() -> None:
+    levels = page(20, 240)
+    levels[400:403] = 60
+    assert likeness(images.read(encode(levels))) > 0.85
+    seven = np.full((200, 120), 240, np.uint8)
+    seven[:3] = 20  # its bar goes from edge to edge, and thin
+    for y in range(200):
+        seven[y, 117 - y // 2 :][:3] = 20
+    found = images.read(encode(seven))
+    assert found is not None and found[4:8].max() > 100 and found[18:24].max() > 100
+
+
+def light_falls(kind: str) -> np.ndarray:
+    """Dark ink on light paper in uneven light."""
+    levels = page(60, 235).astype(np.float32)
+    side = len(levels)
+    y, x = np.mgrid[:side, :side] / (side / 2) - 1
+    light = {
+        "vignette": 1 - 0.3 * (x * x + y * y),
+        "from one side": 1 - 0.35 * (x + y),
+        "sharp shadow": np.where(0.8 * x + y > 0.5, 0.6, 1.0),
+        "desk beside the paper": np.where(x < -0.8, 0.2, 1.0),
+    }[kind]
+    return (levels * light).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("invert", [False, True])
+@pytest.mark.parametrize("kind", ["vignette", "from one side", "sharp shadow", "desk beside the paper"])
+def test_uneven_light_is_no_ink(kind: str, invert: bool) -> None:
+    levels = light_falls(kind)
+    assert likeness(images.read(encode(255 - levels if invert else levels))) > 0.85
+
+
+@pytest.mark.parametrize("spread", [3, 12, 25])
+def test_ink_is_found_in_noise_and_none_in_noise_alone(spread: int) -> None:
+    noise = np.random.default_rng(1).normal(0, spread, page().shape)
+    found = images.read(encode((page(130, 200) + noise).clip(0, 255).astype(np.uint8)))
+    assert likeness(found) > 0.85
+    assert images.read(encode((170 + noise).clip(0, 255).astype(np.uint8))) is None
+
+
+@pytest.mark.parametrize("slope", [30, 120])
+def test_a_fall_of_light_alone_is_no_ink(slope: int) -> None:
+    y, x = np.mgrid[:160, :160] / 160
+    for levels in (90 + slope * x, 90 + slope * (x + y) / 2, 90 + slope * x * y):
+        assert images.read(encode(levels.astype(np.uint8))) is None
+
+
+def test_a_form_field_around_the_digit_is_no_ink() -> None:
+    levels = page(20, 240)
+    rows, columns = np.flatnonzero((levels < 128).any(1)), np.flatnonzero((levels < 128).any(0))
+    top, bottom = rows[0] - 20, rows[-1] + 20
+    left, right = columns[0] - 25, columns[-1] + 25
+    for edge in (np.s_[top : top + 3, left:right], np.s_[bottom : bottom + 3, left:right]):
+        levels[edge] = 60
+    for edge in (np.s_[top:bottom, left : left + 3], np.s_[top : bottom + 3, right : right + 3]):
+        levels[edge] = 60
+    assert likeness(images.read(encode(levels))) > 0.9
+
+
 def test_ink_may_fill_almost_half_of_a_small_picture() -> None:
     thick = np.zeros((14, 12), np.uint8)
     thick[1:13, 3:9] = 255

@@ -5,7 +5,7 @@ scikit-image and half of that of scipy.ndimage, and this is on the way to every 
 """
 
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -21,14 +21,29 @@ WORKING_SIDE = 640
 # Grey levels (of 255) that ink must stand out by, and multiples of the paper's noise.
 MIN_CONTRAST = 10.0
 MIN_CONTRAST_IN_NOISE = 6.0
+# Ink that stands out less clearly from the noise is looked for in a smoothed picture: the spread of the
+# Gaussian is the longer side by this.
+CLEAR_IN_NOISE, SMOOTHING = 12.0, 200
+# Light is even where two classes of grey levels account for so much of their variance.
+EVEN_LIGHT = 0.85
 # Ink touching the ink already found may be this much fainter than the threshold between both.
 FAINT = 0.6
 # Parts of the ink that are smaller than these shares of the largest's area and side are specks.
 SPECK_AREA, SPECK_SIDE = 0.04, 0.12
-# Beside other ink, what lies within this share of the picture along one edge is none.
-EDGE = 0.08
+# Beside other ink of at least this share of the picture's side, what lies along an edge of the picture
+# is none: within this share of it, touching so much of it, or two edges.
+DRAWN_SIDE, EDGE, EDGE_SHARE = 0.2, 0.08, 0.4
+# Lines of ruled paper: in pictures of so many pixels; of pieces so long, with gaps so long, ending so
+# near the edge, and so wide, in shares of the picture's side.
+MIN_RULED_SIDE = 64
+LINE_PIECE, LINE_GAP, LINE_END, LINE_WIDTH = 0.1, 0.4, 0.03, 0.015
 # Smaller pictures are drawings without uneven light.
-MIN_LIT_SIDE = 32
+MIN_LIT_SIDE = 20
+# Fits of the light's surface, each to what is within so many grey levels of the one before.
+SURFACE_FITS, SURFACE_TOLERANCE = 6, 8.0
+# The paper is found at this size: strokes are narrower than the one share of the longer side, and most
+# are narrower than the other.
+SMALL_SIDE, STROKE, NARROW = 128, 0.35, 0.08
 # Side by side are digits of at least this share of the highest's height, ...
 DIGIT_HEIGHT = 0.5
 # ... of which the narrower is not above or below the other for more than this share of its width.
@@ -59,45 +74,88 @@ def find_polarity(grey: Grey, invert: Invert) -> Grey | None:
     """
     if min(grey.shape) < 3 or np.ptp(grey) < MIN_CONTRAST:
         return None
+    apart, is_lit = _separability(grey), min(grey.shape) >= MIN_LIT_SIDE
+    if is_lit and apart < EVEN_LIGHT:
+        flat = grey - _surface(grey)
+        if np.ptp(flat) < MIN_CONTRAST:
+            return None
+        if _separability(flat) > apart:
+            grey = flat
     if invert == "auto":
-        share, on_border = _bright_shares(grey)
-        # The ink reaches the border, or light falls from a side: without it, then.
-        if 0.1 < on_border < 0.9 and min(grey.shape) >= MIN_LIT_SIDE:
-            level = _level(grey)
-            if np.ptp(level) < MIN_CONTRAST:
-                return None
-            share, on_border = _bright_shares(level)
-        # Ink covers no three quarters of a picture; where light and dark are nearer, the border decides.
-        invert = "yes" if share > 0.75 or (share > 0.25 and on_border > 0.5) else "no"
-    light = 255 - grey if invert == "yes" else grey
-    side = max(light.shape)
-    small_side = min(side, 128)
-    scale = small_side / side
-    size = (max(1, round(light.shape[1] * scale)), max(1, round(light.shape[0] * scale)))
-    small = cv2.resize(light, size, interpolation=cv2.INTER_AREA)
-    # Wider than any stroke: half of the picture.
-    kernel = np.ones((small_side // 2 | 1, small_side // 2 | 1), np.uint8)
-    paper = cv2.morphologyEx(small, cv2.MORPH_OPEN, kernel, borderType=cv2.BORDER_REPLICATE)
-    paper = cv2.GaussianBlur(paper, (0, 0), small_side / 12, borderType=cv2.BORDER_REPLICATE)
-    lit = light - cv2.resize(paper, light.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.asarray(lit - np.median(_paper(lit)), np.float32)
+        invert = "yes" if _is_dark_on_light(grey) else "no"
+    light = -grey if invert == "yes" else grey
+    if is_lit:
+        light = light - _paper_of(light)
+    return np.asarray(light - np.median(_paper(light)), np.float32)
 
 
-def _bright_shares(grey: Grey) -> tuple[float, float]:
-    """Which share of a picture is the brighter of two classes, and which of its border."""
+def _is_dark_on_light(grey: Grey) -> bool:
+    """Whether ink is darker than paper: paper is most of a picture, or most of its border.
+
+    Where neither says so, as in a shadow or in noise, strokes do: they are what is narrow.
+    """
+    small = _small(grey)
+    bright = small > _threshold(small)
+    share, on_border = float(bright.mean()), float(_border(bright).mean())
+    if 0.25 < share <= 0.75 and 0.2 < on_border < 0.8:
+        dark, light = (float(np.square(ink - _opened(ink, NARROW)).mean()) for ink in (-small, small))
+        return dark > light
+    # Ink covers no three quarters of a picture; where light and dark are nearer, the border decides.
+    return share > 0.75 or (share > 0.25 and on_border > 0.5)
+
+
+def _border(values: NDArray[Any]) -> NDArray[Any]:
+    """What is along the edges of a picture, in a row."""
+    return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
+
+
+def _separability(grey: Grey) -> float:
+    """How much of the grey levels' variance lies between two classes, in 0 to 1 (Otsu 1979)."""
     bright = grey > _threshold(grey)
-    border = np.concatenate([bright[0], bright[-1], bright[:, 0], bright[:, -1]])
-    return float(bright.mean()), float(border.mean())
+    share = float(bright.mean())
+    between = share * (1 - share) * float(grey[bright].mean() - grey[~bright].mean()) ** 2
+    return between / float(grey.var())
 
 
-def _level(grey: Grey) -> Grey:
-    """Grey levels with the slow course of the light taken away: a quadratic surface, fitted."""
+def _paper_of(light: Grey) -> Grey:
+    """What is left where strokes are taken away, of the same shape."""
+    paper = cv2.resize(_opened(_small(light), STROKE), light.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(paper, np.float32)
+
+
+def _small(grey: Grey) -> Grey:
+    """A picture at most SMALL_SIDE wide and high, by area."""
+    scale = min(1.0, SMALL_SIDE / max(grey.shape))
+    height, width = (max(1, round(side * scale)) for side in grey.shape)
+    return np.asarray(cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _opened(light: Grey, share: float) -> Grey:
+    """Without what is lighter and narrower than a share of the longer side (a morphological opening)."""
+    side = round(share * max(light.shape)) | 1
+    kernel = np.ones((side, side), np.uint8)
+    opened = cv2.morphologyEx(light, cv2.MORPH_OPEN, kernel, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(opened, np.float32)
+
+
+def _surface(grey: Grey) -> Grey:
+    """The light on the paper, as far as it falls slowly: a quadratic surface of the picture's shape.
+
+    Fitted to the larger of two classes of grey levels, and again to what lies near the fit, so that ink
+    and shadows have no say.
+    """
     height, width = grey.shape
-    y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None]
-    terms = np.stack([np.broadcast_to(term, grey.shape) for term in (1, x, y, x * x, x * y, y * y)], -1)
+    y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
     some = (slice(None, None, max(1, height // 64)), slice(None, None, max(1, width // 64)))
-    fit, *_ = np.linalg.lstsq(terms[some].reshape(-1, 6), grey[some].ravel(), rcond=None)
-    return np.asarray(grey - terms @ fit, np.float32)
+    values, places = grey[some].ravel(), terms[some].reshape(-1, 6)
+    bright = values > _threshold(values)
+    near = bright if bright.mean() > 0.5 else ~bright
+    for _ in range(SURFACE_FITS):
+        fit, *_ = np.linalg.lstsq(places[near], values[near], rcond=None)
+        off = np.abs(values - places @ fit)
+        near = off <= max(SURFACE_TOLERANCE, 4.5 * float(np.median(off[near])))
+    return np.asarray(terms @ fit, np.float32)
 
 
 def find_ink(light: Grey) -> Labels | None:
@@ -113,31 +171,24 @@ def find_ink(light: Grey) -> Labels | None:
         Of the same shape: 0 is paper, 1 the leftmost digit's ink, 2 that of the next, …; None when
         there is no ink.
     """
-    threshold = _threshold(light.clip(0, None))
-    # The paper's spread, as of a normal one, from its dark side alone: on the other there is ink.
-    paper = _paper(light)
-    middle = float(np.median(paper))
-    noise = 1.4826 * (middle - float(np.median(paper[paper <= middle])))
-    strong = light > threshold
-    if not strong.any() or float(np.median(light[strong])) < max(
-        MIN_CONTRAST, MIN_CONTRAST_IN_NOISE * noise
-    ):
+    threshold, contrast, noise = _contrast(light)
+    if contrast < CLEAR_IN_NOISE * noise:
+        light = np.asarray(cv2.GaussianBlur(light, (0, 0), max(light.shape) / SMOOTHING), np.float32)
+        threshold, contrast, noise = _contrast(light)
+    if contrast < max(MIN_CONTRAST, MIN_CONTRAST_IN_NOISE * noise):
         return None
-    number, parts, table, _ = cv2.connectedComponentsWithStats(
-        (light > FAINT * threshold).astype(np.uint8), connectivity=8
-    )
+    mask = _without_lines((light > FAINT * threshold).astype(np.uint8))
+    number, parts, table, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     stats = np.asarray(table, np.int64)
-    has_strong = np.bincount(parts[strong], minlength=number) > 0
-    height, width = light.shape
-    kept = []
-    for part in range(1, number):
-        part_width, part_height, area = stats[part][2:]
-        spans = part_width > 0.9 * width and part_height > 0.9 * height
-        frame = spans and area < 0.2 * part_width * part_height and _hugs_border(parts == part)
-        if has_strong[part] and not frame:
-            kept.append((int(area), int(max(part_width, part_height)), part))
-    inner = [each for each in kept if not _is_edge(stats[each[2]], height, width)]
-    kept = inner or kept
+    has_strong = np.bincount(parts[light > threshold], minlength=number) > 0
+    kept = [
+        (int(stats[part][4]), int(max(stats[part][2:4])), part)
+        for part in range(1, number)
+        if has_strong[part]
+    ]
+    drawn = [each for each in kept if not _is_page(parts == each[2], stats[each[2]])]
+    if drawn and max(drawn)[1] >= DRAWN_SIDE * min(light.shape):
+        kept = drawn
     if not kept:
         return None
     largest_area, largest_side = max(kept)[0], max(kept)[1]
@@ -187,18 +238,65 @@ def _side_by_side(parts: list[int], stats: NDArray[np.int64]) -> list[list[int]]
     return digits
 
 
-def _is_edge(part: NDArray[np.int64], height: int, width: int) -> bool:
-    """Whether a part of the ink is a line along one edge of the picture: a shadow, a page's end."""
-    left, top, right, bottom = part[0], part[1], part[0] + part[2], part[1] + part[3]
-    margin = EDGE * np.array([width, height, width, height])
-    return bool((np.array([right, bottom, width - left, height - top]) <= margin).any())
+def _contrast(light: Grey) -> tuple[float, float, float]:
+    """Otsu's threshold, by how much ink stands out, and the paper's noise; all in grey levels."""
+    threshold = _threshold(light.clip(0, None))
+    strong = light[light > threshold]
+    paper = _paper(light)
+    # The paper's spread, as of a normal one, from its dark side alone: on the other there is ink.
+    middle = float(np.median(paper))
+    noise = 1.4826 * (middle - float(np.median(paper[paper <= middle])))
+    return threshold, float(np.median(strong)) if len(strong) else 0.0, noise
 
 
-def _hugs_border(mask: NDArray[np.bool_]) -> bool:
-    """Whether a shape is mostly within a tenth of the picture's edge, as a frame is."""
-    height, width = mask.shape
-    inner = mask[height // 10 : height - height // 10, width // 10 : width - width // 10]
-    return bool(inner.sum() < 0.1 * mask.sum())
+def _without_lines(mask: Labels) -> Labels:
+    """Ink (height, width) of 0 and 1 without the lines of ruled and squared paper.
+
+    A line is thin and goes from edge to edge, strokes over it or not; there are two or more in its
+    direction, or all other ink is within. Strokes over it stay whole.
+    """
+    if min(mask.shape) < MIN_RULED_SIDE:
+        return mask
+    for axis in (0, 1):  # lines along the rows, then along the columns
+        across = mask.shape[1 - axis]
+        width = max(2, round(LINE_WIDTH * mask.shape[axis]))
+
+        def bar(along: int, wide: int = 1, axis: int = axis) -> Labels:
+            return np.ones((wide, along) if axis == 0 else (along, wide), np.uint8)
+
+        pieces = cv2.morphologyEx(mask, cv2.MORPH_OPEN, bar(max(3, round(LINE_PIECE * across))))
+        pieces = np.where(cv2.morphologyEx(pieces, cv2.MORPH_OPEN, bar(1, width + 1)), 0, pieces)
+        gap = round(LINE_GAP * across)
+        whole = cv2.morphologyEx(np.pad(pieces, gap), cv2.MORPH_CLOSE, bar(gap))[gap:-gap, gap:-gap]
+        _, parts, table, _ = cv2.connectedComponentsWithStats(whole, connectivity=8)
+        starts, spans, areas = table[1:, axis], table[1:, 2 + axis], table[1:, 4]
+        reach = (starts <= LINE_END * across) & (starts + spans >= (1 - LINE_END) * across)
+        is_line = reach & (areas <= 2 * width * spans)
+        lines = np.isin(parts, 1 + np.flatnonzero(is_line)) & (pieces > 0)
+        rest = np.where(lines, 0, mask).astype(np.uint8)
+        if not lines.any() or (is_line.sum() == 1 and _border(rest).any()):
+            continue
+        joined = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, bar(1, 2 * width + 1))
+        mask = np.where(lines, joined, rest).astype(np.uint8)
+    return mask
+
+
+def _is_page(part: NDArray[np.bool_], place: NDArray[np.int64]) -> bool:
+    """Whether a part of the ink is of the page: a frame, or what lies along its edges or in a corner.
+
+    Args:
+        part: Its pixels, in the picture.
+        place: Its left, top, width, height and area.
+    """
+    left, top, width, height, area = place
+    across, down = width / part.shape[1], height / part.shape[0]
+    edges = [float(edge.mean()) for edge in (part[0], part[-1], part[:, 0], part[:, -1])]
+    touched = sum(share > 0 for share in edges)
+    if touched > 1 or max(edges) > EDGE_SHARE or (touched and min(across, down) <= EDGE):
+        return True
+    own = part[top : top + height, left : left + width]
+    inner = own[height // 10 : height - height // 10, width // 10 : width - width // 10]
+    return bool(min(width, height) >= 10 and inner.sum() < 0.1 * area)
 
 
 def _paper(light: Grey) -> Grey:
