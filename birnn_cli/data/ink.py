@@ -31,8 +31,8 @@ FAINT = 0.6
 # Parts of the ink that are smaller than these shares of the largest's area and side are specks.
 SPECK_AREA, SPECK_SIDE = 0.04, 0.12
 # Beside other ink of at least this share of the picture's side, what lies along an edge of the picture
-# is none: within this share of it, touching so much of it, or two edges.
-DRAWN_SIDE, EDGE, EDGE_SHARE = 0.2, 0.08, 0.4
+# is none: within this share of it, touching so much of it, or two edges, or so much fainter.
+DRAWN_SIDE, EDGE, EDGE_SHARE, EDGE_TONE = 0.2, 0.08, 0.4, 0.75
 # Lines of ruled paper: in pictures of so many pixels; of pieces so long, with gaps so long, ending so
 # near the edge, and so wide, in shares of the picture's side.
 MIN_RULED_SIDE = 64
@@ -174,19 +174,24 @@ def find_ink(light: Grey) -> Labels | None:
     threshold, contrast, noise = _contrast(light)
     if contrast < CLEAR_IN_NOISE * noise:
         light = np.asarray(cv2.GaussianBlur(light, (0, 0), max(light.shape) / SMOOTHING), np.float32)
+        light -= np.median(_paper(light))
         threshold, contrast, noise = _contrast(light)
     if contrast < max(MIN_CONTRAST, MIN_CONTRAST_IN_NOISE * noise):
         return None
     mask = _without_lines((light > FAINT * threshold).astype(np.uint8))
-    number, parts, table, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    stats = np.asarray(table, np.int64)
+    number, labelled, table, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    parts, stats = np.asarray(labelled, np.int32), np.asarray(table, np.int64)
     has_strong = np.bincount(parts[light > threshold], minlength=number) > 0
+    tones = np.bincount(parts.ravel(), light.ravel(), number) / stats[:, 4]
     kept = [
         (int(stats[part][4]), int(max(stats[part][2:4])), part)
         for part in range(1, number)
         if has_strong[part]
     ]
-    drawn = [each for each in kept if not _is_page(parts == each[2], stats[each[2]])]
+    darkest = max((tones[part] for _, _, part in kept), default=0.0)
+    drawn = [
+        each for each in kept if not _is_page(parts, each[2], stats[each[2]], tones[each[2]] / darkest)
+    ]
     if drawn and max(drawn)[1] >= DRAWN_SIDE * min(light.shape):
         kept = drawn
     if not kept:
@@ -281,20 +286,30 @@ def _without_lines(mask: Labels) -> Labels:
     return mask
 
 
-def _is_page(part: NDArray[np.bool_], place: NDArray[np.int64]) -> bool:
+def _is_page(parts: NDArray[np.int32], number: int, place: NDArray[np.int64], tone: float) -> bool:
     """Whether a part of the ink is of the page: a frame, or what lies along its edges or in a corner.
 
     Args:
-        part: Its pixels, in the picture.
+        parts: The number of each pixel's part, of the picture's shape.
+        number: Of this part.
         place: Its left, top, width, height and area.
+        tone: How much it stands out, as a share of what stands out most.
     """
     left, top, width, height, area = place
-    across, down = width / part.shape[1], height / part.shape[0]
-    edges = [float(edge.mean()) for edge in (part[0], part[-1], part[:, 0], part[:, -1])]
+    own = parts[top : top + height, left : left + width] == number
+    whole_height, whole_width = parts.shape
+    edges = [
+        float(own[0].sum() / whole_width) if top == 0 else 0.0,
+        float(own[-1].sum() / whole_width) if top + height == whole_height else 0.0,
+        float(own[:, 0].sum() / whole_height) if left == 0 else 0.0,
+        float(own[:, -1].sum() / whole_height) if left + width == whole_width else 0.0,
+    ]
     touched = sum(share > 0 for share in edges)
-    if touched > 1 or max(edges) > EDGE_SHARE or (touched and min(across, down) <= EDGE):
+    if touched > 1 or max(edges) > EDGE_SHARE:
         return True
-    own = part[top : top + height, left : left + width]
+    narrow = min(width / whole_width, height / whole_height) <= EDGE
+    if touched and (narrow or tone < EDGE_TONE):
+        return True
     inner = own[height // 10 : height - height // 10, width // 10 : width - width // 10]
     return bool(min(width, height) >= 10 and inner.sum() < 0.1 * area)
 
