@@ -32,7 +32,7 @@ CHUNK_FILES, CHUNK_BYTES = 128, 4 << 20
 MIN_CHUNKS = 4
 # An answer below it is not to be trusted. On MNIST's 5,000 validation images fewer than one in a
 # hundred of the shipped model's answers are below.
-UNSURE_BELOW = 0.6
+UNSURE_BELOW = 0.55
 
 STDIN = "-"
 

@@ -1,4 +1,4 @@
-"""Draw the example pictures, as people bring them, and a sheet of what the network reads of each.
+"""Draw the example pictures, as people bring them, what the network reads of each, and how one is read.
 
 python examples/draw_digits.py
 """
@@ -9,11 +9,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from birnn_cli import prediction, runs
-from birnn_cli.data import strokes
+from birnn_cli.data import images, strokes
 from birnn_cli.network import checkpoint
 
 HERE = Path(__file__).parent
 DIGITS, SHEET = HERE / "digits", HERE / "what_the_network_reads.png"
+STAGES = HERE / "how_a_photo_is_read.png"
 TILE, GAP = 112, 16
 SLANT = 0.15
 
@@ -68,7 +69,7 @@ def pictures() -> dict[str, Image.Image]:
     """Every example by its file's name, which begins with the digit that it shows."""
     small, labels = strokes.draw("examples", 100)
     return {
-        "1-mnist.png": Image.fromarray(small[labels == 1][0]),
+        "1-mnist.png": Image.fromarray(small[labels == 1][3]),
         "0-pencil.png": paint(stencil(0, 1, (800, 1000), 420, 5), "#fdfdfd", "#8a8a8a"),
         "2-tiny.bmp": paint(stencil(2, 0, (24, 30), 22, 2.4), "white", "black"),
         "3-marker.png": paint(stencil(3, 1, (400, 400), 300, 34), "white", "black"),
@@ -112,6 +113,8 @@ def main() -> None:
     shipped = checkpoint.load(runs.SHIPPED)
     answers = list(prediction.predict(shipped, prediction.find_inputs([str(DIGITS)])))
     sheet(answers).save(SHEET, optimize=True)
+    reading = images.study((DIGITS / "7-photo.jpg").read_bytes())
+    Image.fromarray(images.strip(reading)).save(STAGES, optimize=True)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,11 @@ def train(folder: Path, data_dir: Path, *, steps: int = STEPS, save_every: float
     """Begin the run, or go on with it, to its end; validate twice, drop units."""
     resume = (folder / runs.CONFIG).exists()
     values = {"samples": 50 * steps + 1, "batch_size": 50, "hidden_size": 8, "display_step": 2}
-    more = {"mix_strokes": 0.0, "validate_step": 3}  # else as `best` has it: dropout, Muon, changes
+    more = {
+        "mix_strokes": 0.0,
+        "mix_outliers": 0.0,
+        "validate_step": 3,
+    }  # else as `best` has it: dropout, Muon, changes
     request = session.Request(
         recipe=None if resume else "best",
         overrides={} if resume else {**values, **more},

@@ -161,7 +161,7 @@ def test_every_value_of_the_recipe_can_be_overridden(data: dict[str, str], tmp_p
         **{"epsilon": 1e-6, "hidden_size": 8, "layers": 2, "readout": "pool", "dropout": 0.25},
         **{"forget_bias": 0.5, "head_std": 0.2, "display_step": 2, "validate_step": 3},
         **{"optimizer": "muon", "weight_decay": 0.01, "schedule": "one-cycle", "augment": 0.5},
-        **{"mix_strokes": 0.1, "precision": "float32"},
+        **{"mix_strokes": 0.1, "mix_outliers": 0.1, "precision": "float32"},
     }
     options = [word for name, value in values.items() for word in (f"--{name.replace('_', '-')}", value)]
     options += ["--columns", "--output", "run"]
@@ -453,8 +453,9 @@ def test_given_weights_of_another_network_are_refused_before_a_run_is_made(
     assert not (here / "new").exists()
 
 
-def test_digits_are_not_mixed_into_other_classes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", ["--mix-strokes", "--mix-outliers"])
+def test_what_is_drawn_for_digits_is_not_mixed_into_other_classes(tmp_path: Path, option: str) -> None:
     write_own_images(tmp_path / "own")
-    done = run_birnn("train", "--dataset", "own", "--mix-strokes", 0.1, "--output", "new", cwd=tmp_path)
-    assert_refused(done, "--mix-strokes 0.1", "one zero")
+    done = run_birnn("train", "--dataset", "own", option, 0.1, "--output", "new", cwd=tmp_path)
+    assert_refused(done, f"{option} 0.1", "one zero")
     assert not (tmp_path / "new").exists()
