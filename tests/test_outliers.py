@@ -1,12 +1,20 @@
 """Pictures of no digit: drawn the same each time, and taught as what to be unsure of."""
 
 import math
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
+from PIL import Image, ImageDraw, ImageFont
 
-from birnn_cli.data import outliers, strokes
+from birnn_cli import runs
+from birnn_cli.data import files, outliers, strokes
 from birnn_cli.data.convention import is_placed
+from birnn_cli.data.datasets import open_data_set
+from birnn_cli.network import checkpoint
+from birnn_cli.prediction import Input, predict
 from birnn_cli.recipes import RECIPES
 from birnn_cli.training import Training, _cross_entropy
 
@@ -54,3 +62,81 @@ def test_training_with_outliers_brings_doubt_about_others_of_their_kind() -> Non
             return training.network(unseen).softmax(dim=1).amax(dim=1).mean().item()
 
     assert surest(0.2) < surest(0.0) - 0.1
+
+
+SHIPPED = checkpoint.load(runs.SHIPPED)
+SIDE, COUNT = 160, 40
+Random = np.random.Generator
+
+
+def share_of_ok(folder: Path, pictures: list[Image.Image]) -> float:
+    """Of some pictures, the share that the shipped model's answer calls `ok`."""
+    for number, picture in enumerate(pictures):
+        picture.save(folder / f"{number}.png")
+    inputs = [Input(str(folder / f"{number}.png")) for number in range(len(pictures))]
+    return float(np.mean([answer.status == "ok" for answer in predict(SHIPPED, inputs)]))
+
+
+def page() -> Image.Image:
+    return Image.new("L", (SIDE, SIDE), 245)
+
+
+def character(characters: str) -> Callable[[Random], Image.Image]:
+    """In Pillow's own font, which no training has seen."""
+
+    def draw(random: Random) -> Image.Image:
+        picture, font = page(), ImageFont.load_default(float(random.integers(60, 120)))
+        ImageDraw.Draw(picture).text((80, 80), str(random.choice(list(characters))), 10, font, "mm")
+        return picture
+
+    return draw
+
+
+def scribble(random: Random) -> Image.Image:
+    picture = page()
+    points = [
+        tuple(point) for point in random.integers(15, 145, (int(random.integers(12, 30)), 2)).tolist()
+    ]
+    ImageDraw.Draw(picture).line(points, 10, int(random.integers(3, 12)), "curve")
+    return picture
+
+
+def word(random: Random) -> Image.Image:
+    picture, text = page(), "".join(random.choice(list("abcdefhkmnrtuvwx"), 4))
+    ImageDraw.Draw(picture).text((80, 80), text, 10, ImageFont.load_default(50.0), "mm")
+    return picture
+
+
+def noise(random: Random) -> Image.Image:
+    levels = random.normal(random.uniform(60, 200), random.uniform(2, 40), (SIDE, SIDE))
+    return Image.fromarray(levels.clip(0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("kind", "most"),
+    [
+        *((noise, 0.05), (lambda random: page(), 0.05), (scribble, 0.2), (word, 0.2)),
+        *((character("AEFHKMNRWXaefhkmnwx"), 0.2), (character("&#@%?$*+="), 0.2)),
+    ],
+    ids=["noise", "blank", "scribble", "word", "letter", "sign"],
+)
+def test_the_shipped_model_calls_few_pictures_of_no_digit_ok(
+    kind: Callable[[Random], Image.Image], most: float, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(4)
+    assert share_of_ok(tmp_path, [kind(random) for _ in range(COUNT)]) <= most
+
+
+def test_the_shipped_model_calls_printed_digits_ok(tmp_path: Path) -> None:
+    random = np.random.default_rng(4)
+    assert share_of_ok(tmp_path, [character("0123456789")(random) for _ in range(COUNT)]) >= 0.9
+
+
+def test_the_shipped_model_doubts_at_most_one_in_a_hundred_test_images(
+    real_mnist: Path, tmp_path: Path
+) -> None:
+    pictures, _ = open_data_set("mnist", real_mnist).load("test", 2000)
+    for number, picture in enumerate(pictures):
+        (tmp_path / f"{number}.png").write_bytes(files.to_png(picture))
+    inputs = [Input(str(tmp_path / f"{number}.png")) for number in range(len(pictures))]
+    assert np.mean([answer.status != "ok" for answer in predict(SHIPPED, inputs)]) <= 0.01
