@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from birnn_cli.data import files, images
-from birnn_cli.data.ink import Invert
+from birnn_cli.data.light import Invert
 from birnn_cli.data.rows import to_rows
 from birnn_cli.errors import ImageError, OutputExistsError
 from birnn_cli.files import write_atomically
@@ -193,7 +193,7 @@ def _read(
     """What there is to answer to in a picture: nothing, one image, or those of several digits."""
     content = _content(source.path) if content is None else content
     reading = images.study(content, reader, options.invert, full_size=options.several)
-    stages = images.strip(reading) if options.stages else None
+    stages = _strip(reading) if options.stages else None
     if reading.pixels is None:
         yield Prediction(source=source, status="no-ink", stages=stages)
         return
@@ -206,6 +206,12 @@ def _read(
     for index, (box, pixels) in enumerate(reading.each()):
         yield replace(whole, pixels=pixels, num_digits=1, index=index, box=box, stages=stages)
         stages = None
+
+
+def _strip(reading: images.Reading) -> NDArray[np.uint8]:
+    from birnn_cli.data.strip import strip  # seldom asked for, and text takes long to load
+
+    return strip(reading)
 
 
 def _judge(

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from birnn_cli import prediction, runs
 from birnn_cli.data import images, strokes
+from birnn_cli.data.strip import strip
 from birnn_cli.network import checkpoint
 
 HERE = Path(__file__).parent
@@ -114,7 +115,7 @@ def main() -> None:
     answers = list(prediction.predict(shipped, prediction.find_inputs([str(DIGITS)])))
     sheet(answers).save(SHEET, optimize=True)
     reading = images.study((DIGITS / "7-photo.jpg").read_bytes())
-    Image.fromarray(images.strip(reading)).save(STAGES, optimize=True)
+    Image.fromarray(strip(reading)).save(STAGES, optimize=True)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ MODULES = sorted(
 OWNERS = {
     "typer": {"cli"},
     "rich": {"console"},
-    "PIL": {"data.files", "data.strokes"},
-    "cv2": {"data.images"},
+    "PIL": {"data.files", "data.strokes", "data.strip"},
+    "cv2": {"data.light", "data.ink", "data.images", "data.strip", "data.outliers"},
     "torchvision": {"data.download"},
     "torch": {
         "network.birnn",
@@ -32,12 +32,12 @@ OWNERS = {
 }
 # From the bottom to the top: a module may import from lower layers, and from `errors` in its own.
 LAYERS = [
-    {"", "__init__", "errors", "files", "interrupts", "network.__init__", "data.__init__"},
+    {"", "__init__", "errors", "files", "interrupts", "parallel", "network.__init__", "data.__init__"},
     {"network.architecture", "data.convention", "data.rows", "data.download", "data.idx", "data.files"},
-    {"recipes", "network.birnn", "network.forward", "data.strokes", "data.augment"},
-    {"network.checkpoint", "data.images", "data.batches", "optimizers"},
-    {"training"},
-    {"runs", "data.folders"},
+    {"recipes", "network.birnn", "network.forward", "data.strokes", "data.augment", "data.light"},
+    {"network.checkpoint", "data.ink", "data.outliers", "data.batches", "optimizers"},
+    {"training", "data.images"},
+    {"runs", "data.folders", "data.strip"},
     {"data.datasets"},
     {"session", "evaluation", "prediction"},
     {"console"},

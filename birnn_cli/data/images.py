@@ -6,22 +6,20 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
-from birnn_cli.data import ink
 from birnn_cli.data.convention import BOX_SIZE, SIDE, is_placed, place
 from birnn_cli.data.files import decode
-from birnn_cli.data.ink import Grey, Invert, Pixels
+from birnn_cli.data.ink import find_ink
+from birnn_cli.data.light import Grey, Invert, find_polarity, shrink
 from birnn_cli.recipes import Reader
+
+Pixels = NDArray[np.uint8]
 
 # Of the 20 by 20 box: MNIST's own pens are 2 to 4 pixels wide.
 MIN_PEN_WIDTH = 2.0
 # Pens are measured and widened at so many pixels to one of the box.
 FINE = 3
 FULL_INK = 0.35
-
-# A strip of stages, in pixels: the longer side of each, the line above that names it, the gap between.
-STAGE_SIDE, CAPTION_HEIGHT, GAP, GAP_GREY = 196, 16, 4, 64
 
 
 @dataclass(frozen=True)
@@ -93,43 +91,13 @@ def study(
         return Reading(grey, pixels=_plain(grey, invert))
     if invert == "auto" and is_placed(grey):
         return Reading(grey, pixels=grey)
-    light = ink.find_polarity(ink.shrink(grey), invert)
+    light = find_polarity(shrink(grey), invert)
     if light is None:
         return Reading(grey)
-    digits = ink.find_ink(light)
+    digits = find_ink(light)
     if digits is None:
         return Reading(grey, light)
     return Reading(grey, light, digits, normalise(light, digits > 0))
-
-
-def strip(reading: Reading) -> Pixels:
-    """The stages of a reading side by side, each with its name: (height, width) uint8."""
-    stages = {
-        "grey": reading.grey,
-        "light": reading.light,
-        "ink": reading.digits,
-        "read": reading.pixels,
-    }
-    width = GAP + len(stages) * (STAGE_SIDE + GAP)
-    canvas = Image.new("L", (width, CAPTION_HEIGHT + STAGE_SIDE + GAP), GAP_GREY)
-    text = ImageDraw.Draw(canvas)
-    for number, (name, stage) in enumerate(stages.items()):
-        left = GAP + number * (STAGE_SIDE + GAP)
-        text.text((left, 2), name if stage is not None else f"no {name}", 255)
-        if stage is not None:
-            shown = _fit(np.asarray(stage, np.float32), whole_range=name in ("light", "ink"))
-            canvas.paste(Image.fromarray(shown), (left, CAPTION_HEIGHT))
-    return np.asarray(canvas)
-
-
-def _fit(stage: Grey, *, whole_range: bool) -> Pixels:
-    """A stage, its longer side STAGE_SIDE; what is not grey levels, from black to white."""
-    if whole_range:
-        stage = stage.clip(0, None) * np.float32(255 / max(float(stage.max()), 1.0))
-    scale = STAGE_SIDE / max(stage.shape)
-    height, width = (max(1, round(side * scale)) for side in stage.shape)
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
-    return np.asarray(cv2.resize(stage, (width, height), interpolation=how).round(), np.uint8)
 
 
 def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:

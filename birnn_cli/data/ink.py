@@ -1,31 +1,20 @@
-"""Where the ink is: paper and its light taken away, strokes found, digits told apart.
-
-Thresholds, morphology and labelling are OpenCV's: with NumPy it imports in a fifth of the time of
-scikit-image and half of that of scipy.ndimage, and this is on the way to every answer.
-"""
+"""Which pixels are ink, and of which digit; noise, specks, and the page's lines and frames are none."""
 
 from itertools import pairwise
-from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Invert = Literal["auto", "yes", "no"]
-Pixels = NDArray[np.uint8]
-Grey = NDArray[np.float32]
+from birnn_cli.data.light import MIN_CONTRAST, Grey, border, paper, threshold
+
 Labels = NDArray[np.uint8]
 
-# Larger pictures are averaged down to it: a digit needs 20 pixels, and light is as smooth at any size.
-WORKING_SIDE = 640
-# Grey levels (of 255) that ink must stand out by, and multiples of the paper's noise.
-MIN_CONTRAST = 10.0
+# Multiples of the paper's noise that ink must stand out by.
 MIN_CONTRAST_IN_NOISE = 6.0
 # Ink that stands out less clearly from the noise is looked for in a smoothed picture: the spread of the
 # Gaussian is the longer side by this.
 CLEAR_IN_NOISE, SMOOTHING = 12.0, 200
-# Light is even where two classes of grey levels account for so much of their variance.
-EVEN_LIGHT = 0.85
 # Ink touching the ink already found may be this much fainter than the threshold between both.
 FAINT = 0.6
 # Parts of the ink that are smaller than these shares of the largest's area and side are specks.
@@ -37,125 +26,10 @@ DRAWN_SIDE, EDGE, EDGE_SHARE, EDGE_TONE = 0.2, 0.08, 0.4, 0.75
 # near the edge, and so wide, in shares of the picture's side.
 MIN_RULED_SIDE = 64
 LINE_PIECE, LINE_GAP, LINE_END, LINE_WIDTH = 0.1, 0.4, 0.03, 0.015
-# Smaller pictures are drawings without uneven light.
-MIN_LIT_SIDE = 20
-# Fits of the light's surface, each to what is within so many grey levels of the one before.
-SURFACE_FITS, SURFACE_TOLERANCE = 6, 8.0
-# The paper is found at this size: strokes are narrower than the one share of the longer side, and most
-# are narrower than the other.
-SMALL_SIDE, STROKE, NARROW = 128, 0.35, 0.08
 # Side by side are digits of at least this share of the highest's height, ...
 DIGIT_HEIGHT = 0.5
 # ... of which the narrower is not above or below the other for more than this share of its width.
 OVERLAP = 0.25
-
-
-def shrink(grey: Pixels) -> Grey:
-    """At most WORKING_SIDE wide and high, by area: (height, width) float32 in 0 to 255."""
-    scale = WORKING_SIDE / max(grey.shape)
-    if scale >= 1:
-        return grey.astype(np.float32)
-    height, width = (max(1, round(side * scale)) for side in grey.shape)
-    return cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
-
-
-def find_polarity(grey: Grey, invert: Invert) -> Grey | None:
-    """Make ink light on black, with the paper's uneven light taken away.
-
-    The paper is most of the picture, or most of its border. Its light is what remains when strokes
-    are closed over (a morphological opening of light ink), smoothed.
-
-    Args:
-        grey: Shape (height, width), float32 in 0 to 255.
-        invert: `yes` when ink is darker than paper, `no` when it is lighter, `auto` to find out.
-
-    Returns:
-        Shape (height, width), float32: how much lighter than the paper; None when nothing is.
-    """
-    if min(grey.shape) < 3 or np.ptp(grey) < MIN_CONTRAST:
-        return None
-    apart, is_lit = _separability(grey), min(grey.shape) >= MIN_LIT_SIDE
-    if is_lit and apart < EVEN_LIGHT:
-        flat = grey - _surface(grey)
-        if np.ptp(flat) < MIN_CONTRAST:
-            return None
-        if _separability(flat) > apart:
-            grey = flat
-    if invert == "auto":
-        invert = "yes" if _is_dark_on_light(grey) else "no"
-    light = -grey if invert == "yes" else grey
-    if is_lit:
-        light = light - _paper_of(light)
-    return np.asarray(light - np.median(_paper(light)), np.float32)
-
-
-def _is_dark_on_light(grey: Grey) -> bool:
-    """Whether ink is darker than paper: paper is most of a picture, or most of its border.
-
-    Where neither says so, as in a shadow or in noise, strokes do: they are what is narrow.
-    """
-    small = _small(grey)
-    bright = small > _threshold(small)
-    share, on_border = float(bright.mean()), float(_border(bright).mean())
-    if 0.25 < share <= 0.75 and 0.2 < on_border < 0.8:
-        dark, light = (float(np.square(ink - _opened(ink, NARROW)).mean()) for ink in (-small, small))
-        return dark > light
-    # Ink covers no three quarters of a picture; where light and dark are nearer, the border decides.
-    return share > 0.75 or (share > 0.25 and on_border > 0.5)
-
-
-def _border(values: NDArray[Any]) -> NDArray[Any]:
-    """What is along the edges of a picture, in a row."""
-    return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
-
-
-def _separability(grey: Grey) -> float:
-    """How much of the grey levels' variance lies between two classes, in 0 to 1 (Otsu 1979)."""
-    bright = grey > _threshold(grey)
-    share = float(bright.mean())
-    between = share * (1 - share) * float(grey[bright].mean() - grey[~bright].mean()) ** 2
-    return between / float(grey.var())
-
-
-def _paper_of(light: Grey) -> Grey:
-    """What is left where strokes are taken away, of the same shape."""
-    paper = cv2.resize(_opened(_small(light), STROKE), light.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.asarray(paper, np.float32)
-
-
-def _small(grey: Grey) -> Grey:
-    """A picture at most SMALL_SIDE wide and high, by area."""
-    scale = min(1.0, SMALL_SIDE / max(grey.shape))
-    height, width = (max(1, round(side * scale)) for side in grey.shape)
-    return np.asarray(cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA), np.float32)
-
-
-def _opened(light: Grey, share: float) -> Grey:
-    """Without what is lighter and narrower than a share of the longer side (a morphological opening)."""
-    side = round(share * max(light.shape)) | 1
-    kernel = np.ones((side, side), np.uint8)
-    opened = cv2.morphologyEx(light, cv2.MORPH_OPEN, kernel, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(opened, np.float32)
-
-
-def _surface(grey: Grey) -> Grey:
-    """The light on the paper, as far as it falls slowly: a quadratic surface of the picture's shape.
-
-    Fitted to the larger of two classes of grey levels, and again to what lies near the fit, so that ink
-    and shadows have no say.
-    """
-    height, width = grey.shape
-    y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
-    some = (slice(None, None, max(1, height // 64)), slice(None, None, max(1, width // 64)))
-    values, places = grey[some].ravel(), terms[some].reshape(-1, 6)
-    bright = values > _threshold(values)
-    near = bright if bright.mean() > 0.5 else ~bright
-    for _ in range(SURFACE_FITS):
-        fit, *_ = np.linalg.lstsq(places[near], values[near], rcond=None)
-        off = np.abs(values - places @ fit)
-        near = off <= max(SURFACE_TOLERANCE, 4.5 * float(np.median(off[near])))
-    return np.asarray(terms @ fit, np.float32)
 
 
 def find_ink(light: Grey) -> Labels | None:
@@ -171,17 +45,17 @@ def find_ink(light: Grey) -> Labels | None:
         Of the same shape: 0 is paper, 1 the leftmost digit's ink, 2 that of the next, …; None when
         there is no ink.
     """
-    threshold, contrast, noise = _contrast(light)
+    level, contrast, noise = _contrast(light)
     if contrast < CLEAR_IN_NOISE * noise:
         light = np.asarray(cv2.GaussianBlur(light, (0, 0), max(light.shape) / SMOOTHING), np.float32)
-        light -= np.median(_paper(light))
-        threshold, contrast, noise = _contrast(light)
+        light -= np.median(paper(light))
+        level, contrast, noise = _contrast(light)
     if contrast < max(MIN_CONTRAST, MIN_CONTRAST_IN_NOISE * noise):
         return None
-    mask = _without_lines((light > FAINT * threshold).astype(np.uint8))
+    mask = _without_lines((light > FAINT * level).astype(np.uint8))
     number, labelled, table, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     parts, stats = np.asarray(labelled, np.int32), np.asarray(table, np.int64)
-    has_strong = np.bincount(parts[light > threshold], minlength=number) > 0
+    has_strong = np.bincount(parts[light > level], minlength=number) > 0
     tones = np.bincount(parts.ravel(), light.ravel(), number) / stats[:, 4]
     kept = [
         (int(stats[part][4]), int(max(stats[part][2:4])), part)
@@ -245,13 +119,12 @@ def _side_by_side(parts: list[int], stats: NDArray[np.int64]) -> list[list[int]]
 
 def _contrast(light: Grey) -> tuple[float, float, float]:
     """Otsu's threshold, by how much ink stands out, and the paper's noise; all in grey levels."""
-    threshold = _threshold(light.clip(0, None))
-    strong = light[light > threshold]
-    paper = _paper(light)
+    level = threshold(light.clip(0, None))
+    strong, clean = light[light > level], paper(light)
     # The paper's spread, as of a normal one, from its dark side alone: on the other there is ink.
-    middle = float(np.median(paper))
-    noise = 1.4826 * (middle - float(np.median(paper[paper <= middle])))
-    return threshold, float(np.median(strong)) if len(strong) else 0.0, noise
+    middle = float(np.median(clean))
+    noise = 1.4826 * (middle - float(np.median(clean[clean <= middle])))
+    return level, float(np.median(strong)) if len(strong) else 0.0, noise
 
 
 def _without_lines(mask: Labels) -> Labels:
@@ -279,7 +152,7 @@ def _without_lines(mask: Labels) -> Labels:
         is_line = reach & (areas <= 2 * width * spans)
         lines = np.isin(parts, 1 + np.flatnonzero(is_line)) & (pieces > 0)
         rest = np.where(lines, 0, mask).astype(np.uint8)
-        if not lines.any() or (is_line.sum() == 1 and _border(rest).any()):
+        if not lines.any() or (is_line.sum() == 1 and border(rest).any()):
             continue
         joined = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, bar(1, 2 * width + 1))
         mask = np.where(lines, joined, rest).astype(np.uint8)
@@ -312,18 +185,3 @@ def _is_page(parts: NDArray[np.int32], number: int, place: NDArray[np.int64], to
         return True
     inner = own[height // 10 : height - height // 10, width // 10 : width - width // 10]
     return bool(min(width, height) >= 10 and inner.sum() < 0.1 * area)
-
-
-def _paper(light: Grey) -> Grey:
-    """The grey levels of what is no ink: the darker of two classes, of any number."""
-    return light[light <= _threshold(light)]
-
-
-def _threshold(values: Grey) -> float:
-    """Otsu's threshold between two classes of grey levels."""
-    low, high = float(values.min()), float(values.max())
-    if high <= low:
-        return high
-    levels = ((values - low) * (255 / (high - low))).round().astype(np.uint8)
-    level, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    return low + (level + 0.5) * (high - low) / 255  # between the two levels, whatever rounding did
