@@ -316,10 +316,14 @@ BOMB = (
         (GOOD[:60] + bytes([GOOD[60] ^ 255]) + GOOD[61:], "damaged"),
         (BOMB, "megapixels"),
         (encode(Image.new("1", (9000, 9000))), "megapixels"),
+        (
+            encode(Image.new("1", (9500, 9500))),
+            "megapixels",
+        ),  # Pillow warns of it, and it is an error here
         (encode(Image.new("L", (20, 20)), "PPM"), "no picture"),
         (encode(Image.new("L", (20, 20)), "PDF"), "no picture"),
     ],
-    ids=["empty", "text", "truncated", "flipped", "bomb", "large", "PPM", "PDF"],
+    ids=["empty", "text", "truncated", "flipped", "bomb", "large", "larger", "PPM", "PDF"],
 )
 def test_a_bad_file_is_a_clean_error(content: bytes, message: str) -> None:
     with pytest.raises(ImageError, match=message) as error:

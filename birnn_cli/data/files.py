@@ -53,7 +53,7 @@ def decode(content: bytes, *, full_size: bool = True) -> Pixels:
             return _to_grey(ImageOps.exif_transpose(picture))
     except UnidentifiedImageError:
         raise ImageError(f"this is no picture, expected {', '.join(FORMATS)}") from None
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(
             f"the picture is too large, expected at most {MAX_PIXELS // 1_000_000} megapixels"
         ) from None
