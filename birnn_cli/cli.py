@@ -15,7 +15,7 @@ import typer
 
 from birnn_cli import __version__, interrupts
 from birnn_cli.errors import BirnnError, ExitCode, InterruptedRunError, OutputExistsError
-from birnn_cli.network.architecture import LIMITS, Readout
+from birnn_cli.network.architecture import LIMITS, MAX_FORGET_BIAS, Readout
 from birnn_cli.recipes import RECIPES, Optimizer, Precision, Reader, Recipe, RecipeName, Schedule
 
 app = typer.Typer(
@@ -171,7 +171,8 @@ def train(
         float | None, _value("Units dropped between layers, a share.", "dropout", min=0, max=0.99)
     ] = None,
     forget_bias: Annotated[
-        float | None, _value("Added to the forget gate.", "forget_bias", min=-100, max=100)
+        float | None,
+        _value("Added to the forget gate.", "forget_bias", min=-MAX_FORGET_BIAS, max=MAX_FORGET_BIAS),
     ] = None,
     head_std: Annotated[
         float | None, _value("Spread of the head's first weights.", "head_std", callback=_positive)

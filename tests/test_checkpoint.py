@@ -128,7 +128,11 @@ def test_a_sound_file_of_another_kind_is_refused(
 
 
 @pytest.mark.parametrize(
-    "values", [{"hidden_size": 10**9}, {"layers": 10**9}, {"readout": "no"}, {"layers": 2}]
+    "values",
+    [
+        *({"hidden_size": 10**9}, {"layers": 10**9}, {"readout": "no"}, {"layers": 2}),
+        *({"forget_bias": 3.5e38}, {"forget_bias": float("nan")}),  # found by fuzzing
+    ],
 )
 def test_a_config_that_its_arrays_do_not_bear_out_is_refused(
     values: dict[str, object], tmp_path: Path

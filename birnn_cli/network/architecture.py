@@ -11,6 +11,7 @@ ROW_SIZE = 28
 
 # Far beyond what 28 rows of 28 pixels can use; they keep an absurd size from being tried at all.
 LIMITS = {"num_classes": 1000, "hidden_size": 2048, "num_layers": 16}
+MAX_FORGET_BIAS = 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +41,13 @@ class Architecture:
         """Refuse what cannot be built.
 
         Raises:
-            ValueError: A size beyond LIMITS, or a read-out of another name.
+            ValueError: A value beyond its limits, or a read-out of another name.
         """
         for name, limit in LIMITS.items():
             if not 1 <= getattr(self, name) <= limit:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected 1 to {limit}")
+        if not abs(self.forget_bias) <= MAX_FORGET_BIAS:
+            raise ValueError(f"forget_bias is {self.forget_bias}, expected at most {MAX_FORGET_BIAS:g}")
         if self.readout not in get_args(Readout):
             raise ValueError(f"readout is {self.readout!r}, expected one of {get_args(Readout)}")
 
