@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,15 +33,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def slowly(base: int, seconds: float) -> int:
-    """Wait, the shorter the larger the number, so that later ones are done sooner."""
-    time.sleep(seconds)
-    return base + round(seconds * 100)
-
-
 def test_answers_come_in_the_order_of_their_chunks_whoever_is_done_first() -> None:
-    waits = [0.3, 0.01, 0.2, 0.0, 0.1, 0.0]
-    assert list(in_order(partial(slowly, 7), waits, 3)) == [7 + round(100 * wait) for wait in waits]
+    waits = ["0.3", "0.01", "0.2", "0", "0.1", "0.02"]
+    slowly = [
+        [sys.executable, "-c", f"import time; time.sleep({wait}); print({wait})"] for wait in waits
+    ]
+    said = in_order(subprocess.check_output, slowly, 3)
+    assert [float(line) for line in said] == [float(wait) for wait in waits]
 
 
 def test_chunks_are_taken_only_as_answers_are() -> None:
