@@ -356,7 +356,7 @@ def predict(
             if lines is not None:
                 lines.write(line + "\n")
                 lines.flush()
-            show(line if as_json else console.prediction_line(answer))
+            show(line if as_json else console.prediction_line(answer), not answer.index)
             if inputs is not None:
                 inputs.save(answer.source, answer.pixels)
             if stages is not None:

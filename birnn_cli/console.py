@@ -112,14 +112,16 @@ def counting(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def answers(total: int) -> Iterator[Callable[[str], None]]:
-    """How to show answers as they come; of many, how far they are is shown on stderr.
+def answers(total: int) -> Iterator[Callable[[str, bool], None]]:
+    """How to show answers as they come; of many pictures, how far they are is shown on stderr.
+
+    What it gives is told an answer's text, and whether it is the picture's first.
 
     Args:
         total: How many pictures there are; 0 shows no progress.
     """
     if total < MIN_PROGRESS:
-        yield result
+        yield lambda text, _: result(text)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
@@ -146,9 +148,9 @@ def answers(total: int) -> Iterator[Callable[[str], None]]:
                 progress.update(task, completed=done, rate=rate)
                 progress.refresh()
 
-        def show(text: str) -> None:
+        def show(text: str, is_first: bool) -> None:
             nonlocal done, shown_at
-            done += 1
+            done += is_first
             now = time.perf_counter()
             if above is None:
                 result(text)

@@ -107,16 +107,11 @@ class Options:
 def find_inputs(paths: Iterable[str]) -> Iterator[Input]:
     """Files as they are, folders as the pictures in them; a folder without any yields itself."""
     for path in paths:
-        empty = path == STDIN or not os.path.isdir(path)  # noqa: PTH112 - the text stays as it was given
-        if not empty:
-            empty = True
-            try:
-                for file in files.find_images(path):
-                    empty = False
-                    yield Input(file, path)
-            except OSError as error:
+        empty = True
+        if path != STDIN and os.path.isdir(path):  # noqa: PTH112 - the text stays as it was given
+            for file in files.find_images(path):
                 empty = False
-                yield Input(str(error.filename or path))
+                yield Input(file, path)
         if empty:
             yield Input(path)
 

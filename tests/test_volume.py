@@ -158,3 +158,21 @@ def test_many_28_by_28_pictures_keep_their_pixels(folder: Path) -> None:
     for k, answer in enumerate(predict(network, find_inputs([str(folder / "0")]))):
         assert answer.pixels is not None
         np.testing.assert_array_equal(answer.pixels, drawn[k % 50])
+
+
+def test_a_subfolder_that_cannot_be_read_is_an_error_in_its_place_and_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.png", "b/c.png", "d.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    scan = os.scandir
+
+    def refuse(folder: str) -> object:
+        if folder.endswith("b"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = [Path(source.path).name for source in find_inputs([str(tmp_path)])]
+    assert found == ["a.png", "b", "d.png"]

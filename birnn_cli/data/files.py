@@ -94,15 +94,18 @@ def to_png(pixels: Pixels) -> bytes:
 def find_images(folder: str) -> Iterator[str]:
     """The pictures in a folder and below, by their endings, sorted by path, hidden ones skipped.
 
-    Raises:
-        OSError: A folder cannot be read.
+    A folder that cannot be read is given itself, in its place: reading it says why.
     """
-    with os.scandir(folder) as entries:
-        found = sorted(
-            (entry.name, entry.is_dir(follow_symlinks=False))
-            for entry in entries
-            if not entry.name.startswith(".")
-        )
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(
+                (entry.name, entry.is_dir(follow_symlinks=False))
+                for entry in entries
+                if not entry.name.startswith(".")
+            )
+    except OSError:
+        yield folder
+        return
     for name, is_folder in found:
         path = os.path.join(folder, name)  # noqa: PTH118 - a hundred thousand paths are small as text
         if is_folder:
