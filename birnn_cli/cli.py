@@ -1,22 +1,22 @@
 """The command line: parse, call, render, exit codes. What a command does is elsewhere."""
 
+import inspect
 import json
 import os
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, TextIO
+from typing import Annotated, Any, Literal, TextIO, get_type_hints
 
 import typer
 
 from birnn_cli import __version__, interrupts
 from birnn_cli.errors import BirnnError, ExitCode, InterruptedRunError, OutputExistsError
-from birnn_cli.network.architecture import LIMITS, MAX_FORGET_BIAS, Readout
-from birnn_cli.recipes import RECIPES, Optimizer, Precision, Reader, Recipe, RecipeName, Schedule
+from birnn_cli.recipes import LARGEST, RECIPES, Reader, Recipe, RecipeName
 
 app = typer.Typer(
     help="A bidirectional LSTM reads an image of a digit row by row and says which digit it is.",
@@ -27,7 +27,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-LARGEST = 2**31 - 1
 DEFAULT_EVAL_SAMPLES = 128  # as the notebook does
 
 
@@ -43,18 +42,30 @@ def _positive(value: float | None) -> float | None:
     return value
 
 
-def _value(help_text: str, name: str, **limits: Any) -> Any:
-    """An option in place of one of the recipe's values."""
-    notebooks = getattr(RECIPES["notebook"], name)
-    if not isinstance(notebooks, str | bool):
-        limits["metavar"] = "N" if isinstance(notebooks, int) else "X"
-        notebooks = f"{notebooks:,}"
-    return _option(
-        help_text,
-        default=notebooks if isinstance(notebooks, str) else "no",
-        rich_help_panel="In place of the recipe's values (shown: those of notebook)",
-        **limits,
-    )
+def _with_recipe_values(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for each of a recipe's values, where its signature has `**values`."""
+    signature = inspect.signature(command)
+    *own, _ = signature.parameters.values()
+    kinds = get_type_hints(Recipe)
+    for value in fields(Recipe):
+        settings, shown = dict(value.metadata), getattr(RECIPES["notebook"], value.name)
+        if settings.pop("above", None) is not None:
+            settings["callback"] = _positive
+        if not isinstance(shown, str | bool):
+            settings["metavar"] = "N" if isinstance(shown, int) else "X"
+        option = _option(
+            settings.pop("help"),
+            default="no" if shown is False else str(shown) if isinstance(shown, str) else f"{shown:,}",
+            rich_help_panel="In place of the recipe's values (shown: those of notebook)",
+            **settings,
+        )
+        kind = Annotated[kinds[value.name] | None, option]  # type: ignore[valid-type, name-defined]
+        own.append(
+            inspect.Parameter(value.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        )
+    command.__signature__ = signature.replace(parameters=own)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in own}
+    return command
 
 
 DataDir = Annotated[
@@ -92,6 +103,7 @@ def birnn(
 
 
 @app.command()
+@_with_recipe_values
 def train(
     recipe: Annotated[RecipeName | None, _option("How to learn.", default="notebook")] = None,
     dataset: Annotated[
@@ -126,92 +138,19 @@ def train(
         _option("Fixes weights, order, dropout.", default="0", metavar="N", min=0, max=LARGEST),
     ] = None,
     device: Annotated[str | None, _option("auto, cpu, cuda, cuda:N or mps.", default="auto")] = None,
-    samples: Annotated[
-        int | None, _value("Go on while step × batch size is below.", "samples", min=1, max=10**12)
-    ] = None,
-    batch_size: Annotated[int | None, _value("Images a step.", "batch_size", min=1, max=10**6)] = None,
-    optimizer: Annotated[
-        Optimizer | None, _value("adam, or muon for the layers' matrices.", "optimizer")
-    ] = None,
-    learning_rate: Annotated[
-        float | None, _value("The optimizer's, at its peak.", "learning_rate", callback=_positive)
-    ] = None,
-    schedule: Annotated[
-        Schedule | None,
-        _value("Of the learning rate: constant, or one-cycle: up, then down to nothing.", "schedule"),
-    ] = None,
-    weight_decay: Annotated[
-        float | None, _value("As a share of the learning rate.", "weight_decay", min=0, max=1)
-    ] = None,
-    beta1: Annotated[float | None, _value("Adam's, of the mean.", "beta1", min=0, max=0.999999)] = None,
-    beta2: Annotated[
-        float | None, _value("Adam's, of the mean square.", "beta2", min=0, max=0.999999)
-    ] = None,
-    epsilon: Annotated[
-        float | None, _value("Adam's, where TensorFlow adds it.", "epsilon", callback=_positive)
-    ] = None,
-    hidden_size: Annotated[
-        int | None, _value("Units a direction.", "hidden_size", min=1, max=LIMITS["hidden_size"])
-    ] = None,
-    layers: Annotated[
-        int | None, _value("Bidirectional layers.", "layers", min=1, max=LIMITS["num_layers"])
-    ] = None,
-    readout: Annotated[
-        Readout | None,
-        _value(
-            "last: outputs at the last row; states: both final states; pool: mean and maximum over "
-            "all rows.",
-            "readout",
-        ),
-    ] = None,
-    columns: Annotated[
-        bool | None, _value("Read a row and the column of the same number in each step.", "columns")
-    ] = None,
-    dropout: Annotated[
-        float | None, _value("Units dropped between layers, a share.", "dropout", min=0, max=0.99)
-    ] = None,
-    forget_bias: Annotated[
-        float | None,
-        _value("Added to the forget gate.", "forget_bias", min=-MAX_FORGET_BIAS, max=MAX_FORGET_BIAS),
-    ] = None,
-    head_std: Annotated[
-        float | None, _value("Spread of the head's first weights.", "head_std", callback=_positive)
-    ] = None,
-    augment: Annotated[
-        float | None,
-        _value("How strongly images are shifted, turned, bent: 0 not, 1 well.", "augment", min=0, max=3),
-    ] = None,
-    mix_strokes: Annotated[
-        float | None, _value("Share of each batch that is drawn digits.", "mix_strokes", min=0, max=0.99)
-    ] = None,
-    mix_outliers: Annotated[
-        float | None,
-        _value(
-            "Share that is drawn pictures of no digit, to be unsure of.", "mix_outliers", min=0, max=0.99
-        ),
-    ] = None,
-    precision: Annotated[
-        Precision | None,
-        _value("bfloat16 learns faster, where the device computes in it.", "precision"),
-    ] = None,
-    display_step: Annotated[
-        int | None, _value("Steps between rows of metrics.", "display_step", min=1, max=LARGEST)
-    ] = None,
-    validate_step: Annotated[
-        int | None, _value("Steps between validations; 0: the end.", "validate_step", min=0, max=LARGEST)
-    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    **values: Any,
 ) -> None:
     """Learn to read digits; save checkpoints as it goes."""
-    given = locals()
-    overrides = {field.name: given[field.name] for field in fields(Recipe)}
     with _reporting("train", as_json=as_json):
-        from birnn_cli import console, session
+        from birnn_cli import console, progress
+        from birnn_cli.request import Request, open_session
+        from birnn_cli.session import Session
 
-        request = session.Request(
+        request = Request(
             recipe=recipe,
-            overrides={name: value for name, value in overrides.items() if value is not None},
+            overrides={name: value for name, value in values.items() if value is not None},
             dataset=dataset,
             data_dir=data_dir,
             reader=reader,
@@ -222,12 +161,12 @@ def train(
             device=device,
             save_every=save_every,
         )
-        with console.download_progress(quiet=quiet) as report:
-            run = session.open_session(request, report, console.warn)
-        if isinstance(run, session.Session):
+        with progress.download(quiet=quiet) as report:
+            run = open_session(request, report, console.warn)
+        if isinstance(run, Session):
             if not quiet:
                 console.note(f"training on {run.config.dataset}, {run.config.device}, in {run.folder}")
-            console.show_steps(run, quiet=quiet)
+            progress.show_steps(run, quiet=quiet)
             done = run.result()
         else:
             console.note(f"the run in {run.run} is finished: nothing to resume")
@@ -261,22 +200,22 @@ def evaluate(
     if whole and samples is not None:
         raise typer.BadParameter("--all and --samples exclude each other.")
     with _reporting("eval", as_json=as_json):
-        from birnn_cli import console, evaluation, runs
+        from birnn_cli import console, evaluation, progress, runs
         from birnn_cli.data import datasets
 
         path, network = runs.find_checkpoint(checkpoint, _silent if quiet else console.note)
         config = network.about.config
         name = dataset or config.dataset
         own_reader = None if name in datasets.NAMES else config.reader
-        with console.download_progress(quiet=quiet) as report:
+        with progress.download(quiet=quiet) as report:
             data = datasets.open_data_set(
                 name, data_dir or datasets.default_data_dir(), own_reader, report
             )
         if samples is None and not whole:
             samples = min(DEFAULT_EVAL_SAMPLES, data.size(split))
         started = time.perf_counter()
-        with console.counting(quiet=quiet) as progress:
-            scores = evaluation.score(network, data, split, samples, progress)
+        with progress.counting(quiet=quiet) as count:
+            scores = evaluation.score(network, data, split, samples, count)
         values = {
             "command": "eval",
             "status": "ok",
@@ -335,7 +274,7 @@ def predict(
     """Say which digit each picture shows."""
     failed, num_several = False, 0
     with _reporting("predict", as_json=as_json), ExitStack() as opened:
-        from birnn_cli import console, prediction, runs
+        from birnn_cli import console, prediction, progress, runs
 
         _, network = runs.find_checkpoint(checkpoint, _silent if quiet else console.note)
         options = prediction.Options(
@@ -345,7 +284,7 @@ def predict(
         stages = prediction.Saver(save_stages, "--save-stages", force=force) if save_stages else None
         lines = opened.enter_context(_open_output(output, force=force)) if output else None
         total = 0 if quiet else sum(1 for _ in prediction.find_inputs(paths))
-        show = opened.enter_context(console.answers(total))
+        show = opened.enter_context(progress.answers(total))
         found = prediction.find_inputs(paths)
         answers = prediction.predict(network, found, options, jobs or os.cpu_count() or 1)
         for answer in opened.enter_context(closing(answers)):
@@ -367,6 +306,49 @@ def predict(
         console.note(f"several digits in {num_several:,}: --several reads each of them")
     if failed:
         raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command()
+def info(checkpoint: CheckpointPath = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Say what a checkpoint is: its network, how and on what it learned, how good it is."""
+    with _reporting("info", as_json=as_json):
+        from birnn_cli import console, runs
+        from birnn_cli.network.checkpoint import describe
+
+        values = describe(*runs.find_checkpoint(checkpoint, _silent if quiet else console.note))
+        if as_json:
+            console.result_json({"command": "info", "status": "ok", **values})
+        else:
+            console.show_info(values)
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="The file to make.", metavar="FILE")],
+    file_format: Annotated[
+        Literal["onnx", "html"] | None,
+        _option(
+            "onnx, for other programs; html, a page to draw on.", "--format", default="the file's ending"
+        ),
+    ] = None,
+    force: Annotated[bool, _option("Replace the file if it exists.", "--force")] = False,
+    checkpoint: CheckpointPath = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a file of a network that works without birnn."""
+    with _reporting("export", as_json=as_json):
+        from birnn_cli import console, runs
+        from birnn_cli.export import export as make
+
+        path, network = runs.find_checkpoint(checkpoint, _silent if quiet else console.note)
+        made = make(network, file, file_format, force=force)
+        values = {"file": str(file), "format": made, "bytes": file.stat().st_size}
+        if as_json:
+            checkpoint_name = {"checkpoint": str(path)}
+            console.result_json({"command": "export", "status": "ok", **checkpoint_name, **values})
+        else:
+            console.result(f"{file}: {made}, {values['bytes']:,} bytes")
 
 
 def _open_output(path: Path, *, force: bool) -> TextIO:

@@ -1,31 +1,21 @@
-"""What people see: progress and notes on stderr, results on stdout as text or JSON."""
+"""What people see: notes on stderr, results on stdout as text or JSON."""
 
 import json
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from birnn_cli.recipes import RECIPES
 
 if TYPE_CHECKING:  # it shows what others make, and must not load torch for `predict`
     import numpy as np
     from numpy.typing import NDArray
-    from rich.progress import Progress
 
-    from birnn_cli.data.download import Report
     from birnn_cli.evaluation import Evaluation
     from birnn_cli.prediction import Prediction
-    from birnn_cli.session import Session, TrainResult
-    from birnn_cli.training import StepResult
+    from birnn_cli.session import TrainResult
 
-# Seconds between two pictures of a live display: at a few milliseconds each, well under 2 % of the time.
-LIVE_SECONDS = 0.4
-# Where no live display is possible, seconds between two plain rows: no fewer than the first, and no less
-# than the second's share of the time so far, so that a run of hours does not fill a log.
-ROW_SECONDS, ROW_SHARE = 2.0, 0.05
-# So many pictures take long enough for their progress to be shown.
-MIN_PROGRESS = 100
 # Confusion matrices of more classes do not fit 80 columns: their largest confusions are listed.
 MAX_TABLE_CLASSES = 12
 MAX_LISTED_CONFUSIONS = 10
@@ -67,161 +57,6 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{share * 100:.{digits}f} %"
 
 
-@contextmanager
-def _live(*columns: Any, quiet: bool = False, **settings: Any) -> "Iterator[Progress | None]":
-    """A live display on stderr; None when quiet, or where there is no terminal to draw it on."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True, highlight=False)
-    if quiet or not console.is_terminal or console.is_dumb_terminal:
-        yield None
-        return
-    with Progress(*columns, console=console, **settings) as progress:
-        yield progress
-
-
-@contextmanager
-def download_progress(*, quiet: bool) -> "Iterator[Report]":
-    """A display of a download, which appears with its first bytes."""
-    from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
-
-    columns = ("downloading", BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with _live(*columns, quiet=quiet, transient=True) as progress:
-        if progress is None:
-            yield lambda done, total: None
-        else:
-            task = progress.add_task("", visible=False)
-            yield lambda done, total: progress.update(
-                task, completed=done, total=total, visible=done > 0
-            )
-
-
-@contextmanager
-def counting(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A live count of images read; gives a function to be told how many are, of how many."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
-
-    columns = ("reading", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
-    with _live(*columns, quiet=quiet, transient=True) as progress:
-        if progress is None:
-            yield lambda done, total: None
-        else:
-            task = progress.add_task("")
-            yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-@contextmanager
-def answers(total: int) -> Iterator[Callable[[str, bool], None]]:
-    """How to show answers as they come; of many pictures, how far they are is shown on stderr.
-
-    What it gives is told an answer's text, and whether it is the picture's first.
-
-    Args:
-        total: How many pictures there are; 0 shows no progress.
-    """
-    if total < MIN_PROGRESS:
-        yield lambda text, _: result(text)
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-
-    columns = (
-        *("reading", BarColumn(), MofNCompleteColumn()),
-        TextColumn("{task.fields[rate]:,.0f} files/s"),
-        *(TimeRemainingColumn(compact=True), "left"),
-    )
-    settings = {"auto_refresh": False, "redirect_stdout": False, "transient": True}
-    started = shown_at = time.perf_counter()
-    waiting: list[str] = []
-    done = 0
-    with _live(*columns, **settings) as progress:
-        # Answers on the terminal that shows the progress go above it, some at a time.
-        above = progress if sys.stdout.isatty() else None
-        task = None if progress is None else progress.add_task("", total=total, rate=0.0)
-
-        def refresh() -> None:
-            if above is not None and waiting:
-                above.console.out("\n".join(map(printable, waiting)), highlight=False)
-                waiting.clear()
-            if progress is not None and task is not None:
-                rate = done / (time.perf_counter() - started)
-                progress.update(task, completed=done, rate=rate)
-                progress.refresh()
-
-        def show(text: str, is_first: bool) -> None:
-            nonlocal done, shown_at
-            done += is_first
-            now = time.perf_counter()
-            if above is None:
-                result(text)
-            else:
-                waiting.append(text)
-            if progress is not None and now - shown_at >= LIVE_SECONDS:
-                refresh()
-                shown_at = now
-            elif progress is None and now - shown_at >= max(ROW_SECONDS, ROW_SHARE * (now - started)):
-                rate = done / (now - started)
-                note(f"{done:,}/{total:,}  {rate:,.0f} files/s  {(total - done) / rate:.0f} s left")
-                shown_at = now
-
-        try:
-            yield show
-        finally:
-            refresh()
-
-
-def show_steps(session: "Session", *, quiet: bool) -> None:
-    """Run a session's steps to their end: live on a terminal, now and then a row elsewhere."""
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("step {task.completed:,.0f}/{task.total:,.0f}"),
-        BarColumn(bar_width=None),
-        TextColumn("{task.fields[figures]}"),
-        TimeRemainingColumn(compact=True),
-        "left",
-    )
-    total, first, figures = session.total_steps, session.first_step, ""
-    # Drawn by hand, not by a thread of Rich's: what it costs is then part of what showing costs.
-    with _live(*columns, quiet=quiet, expand=True, auto_refresh=False) as progress:
-        if progress is not None:
-            progress.add_task("", total=total, completed=first, figures="")
-        started = shown_at = time.perf_counter()
-        for step in session.steps():
-            now = time.perf_counter()
-            if step.batch is not None:
-                rate = (step.step - first) / (now - started)
-                figures = (
-                    f"loss {step.batch.loss:.3f}  accuracy {percent(step.batch.accuracy)}  "
-                    f"{rate * session.config.recipe.batch_size:,.0f} images/s"
-                )
-            if progress is not None:
-                if now - shown_at >= LIVE_SECONDS or step.step == total:
-                    progress.update(progress.task_ids[0], completed=step.step, figures=figures)
-                    progress.refresh()
-                    shown_at = now
-                if step.validation is not None:
-                    progress.console.print(_validation(step))
-            elif not quiet and step.validation is not None:
-                note(_validation(step))
-            elif (
-                not quiet
-                and step.batch is not None
-                and now - shown_at >= max(ROW_SECONDS, ROW_SHARE * (now - started))
-            ):
-                note(f"step {step.step:,}/{total:,}  {figures}  {(total - step.step) / rate:.0f} s left")
-                shown_at = now
-
-
-def _validation(step: "StepResult") -> str:
-    scores = step.validation
-    assert scores is not None
-    return (
-        f"step {step.step:,}: on {scores.n:,} images held out, loss {scores.loss:.4f}, "
-        f"accuracy {percent(scores.accuracy, 2)}"
-    )
-
-
 def show_training(done: "TrainResult") -> None:
     """A run in words, on stdout."""
     result(f"trained     {done.recipe} on {done.dataset}: {done.steps:,} steps, {done.samples:,} images")
@@ -233,10 +68,7 @@ def show_training(done: "TrainResult") -> None:
     if done.final:
         result(f"last batch  loss {done.final['loss']:.4f}, accuracy {percent(done.final['accuracy'])}")
     if done.validation:
-        result(
-            f"held out    loss {done.validation['loss']:.4f}, accuracy "
-            f"{percent(done.validation['accuracy'], 2)} of {done.validation['n']:,} images"
-        )
+        _show_held_out(done.validation)
     result(f"checkpoint  {done.checkpoint}")
 
 
@@ -281,6 +113,32 @@ def _show_confusion(scores: "Evaluation") -> None:
         share = "–" if each.accuracy is None else percent(each.accuracy)
         table.add_row(Text(each.label), *cells, share)
     Console().print(table)
+
+
+def show_info(values: dict[str, Any]) -> None:
+    """What a checkpoint is, as `checkpoint.describe` tells it, in words, on stdout."""
+    network, layers = values["network"], values["network"]["num_layers"]
+    stacked = "1 bidirectional layer" if layers == 1 else f"{layers} bidirectional layers"
+    step = "a row and a column" if network["columns"] else "a row"
+    result(f"checkpoint  {values['checkpoint']}, {values['bytes']:,} bytes")
+    result(f"sha256      {values['sha256']}, verified")
+    result(f"network     {stacked} of {network['hidden_size']} units a direction, read-out")
+    result(f"            {network['readout']}, {step} a step; {values['parameters']:,} parameters")
+    usual, own = RECIPES[values["recipe"]], values["values"]
+    changed = [f"{name} {value}" for name, value in own.items() if value != getattr(usual, name)]
+    result("recipe      " + ", ".join([values["recipe"], f"seed {values['seed']}", *changed]))
+    result(f"data set    {values['dataset']}: {' '.join(values['classes'])}; reader {values['reader']}")
+    state = "finished" if values["complete"] else "not finished"
+    result(f"learned     {values['step']:,} steps, {values['samples']:,} images, {state}")
+    if values["validation"]:
+        _show_held_out(values["validation"])
+    versions = ", ".join(f"{name} {version}" for name, version in values["versions"].items())
+    result(f"made with   {versions}, on {values['device']}, {values['saved_at'][:16]} UTC")
+
+
+def _show_held_out(scores: Mapping[str, float]) -> None:
+    accuracy, n = percent(scores["accuracy"], 2), scores["n"]
+    result(f"held out    loss {scores['loss']:.4f}, accuracy {accuracy} of {n:,} images")
 
 
 def prediction_line(prediction: "Prediction") -> str:

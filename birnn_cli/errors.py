@@ -65,6 +65,12 @@ class ConfigError(BirnnError):
     code = "config"
 
 
+class ExportError(BirnnError):
+    """An export that would not be the network that it is made of."""
+
+    code = "export"
+
+
 class DivergedError(BirnnError):
     """A training whose loss or weights are no longer finite."""
 

@@ -1,11 +1,11 @@
 """Every default of a training run, as frozen dataclasses, and the configuration of one run."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args, get_type_hints
 
 from birnn_cli.errors import ConfigError
-from birnn_cli.network.architecture import Architecture, Readout
+from birnn_cli.network.architecture import LIMITS, MAX_FORGET_BIAS, Architecture, Readout
 
 Reader = Literal["digit", "plain"]
 RecipeName = Literal["notebook", "fast", "best"]
@@ -13,65 +13,59 @@ Schedule = Literal["constant", "one-cycle"]
 Optimizer = Literal["adam", "muon"]
 Precision = Literal["float32", "bfloat16"]
 
-
+# The largest seed, and the largest number of steps between two events.
+LARGEST = 2**31 - 1
 # What decides which network is trained, not how.
 NETWORK_VALUES = ("hidden_size", "layers", "readout", "columns", "forget_bias")
 # Share of the steps over which `one-cycle` raises the learning rate.
 WARM_UP = 0.15
 
 
+def _value(help_text: str, default: Any = MISSING, **limits: float) -> Any:
+    """A value of a recipe: what it means, as its option tells, and its range: `min`, `max`, `above`."""
+    return field(default=default, metadata={"help": help_text, **limits})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a network is made and learns; all of it may be overridden by an option.
+    """How a network is made and learns; an option overrides each value and describes it as here."""
 
-    Attributes:
-        samples: Exclusive bound on the images seen: training goes on while step * batch_size < samples.
-        batch_size: Images a step.
-        learning_rate: The optimiser's, at the schedule's peak.
-        beta1: Adam's decay of the gradient's average.
-        beta2: Adam's decay of the squared gradient's average.
-        epsilon: Adam's, in TensorFlow's place ("epsilon hat", Kingma and Ba 2015, section 2).
-        hidden_size: Units of each direction.
-        layers: Bidirectional layers.
-        readout: What the head sees (see `Architecture`).
-        dropout: Share of units dropped between two layers, in [0, 1).
-        forget_bias: Added to the forget gate, never trained.
-        head_std: Standard deviation of the head's first weights and bias.
-        display_step: Steps between two rows of metrics.
-        validate_step: Steps between two validations; 0 validates at the end alone.
-        columns: Whether a step reads a row and the column of the same number, or a row alone.
-        optimizer: `adam`, or `muon` for the matrices of the layers and Adam for the rest.
-        weight_decay: Decoupled from the gradient (AdamW), as a share of the learning rate.
-        schedule: Of the learning rate: `constant`, or `one-cycle`, up and then down to nothing.
-        precision: Of the products in training; weights and checkpoints are float32 always.
-        augment: How strongly the images are changed (see `data.augment`); 0 shows them as they are.
-        mix_strokes: Share of every batch that is drawn digits, in [0, 1).
-        mix_outliers: Share that is drawn pictures of no digit, to be unsure of, in [0, 1).
-    """
-
-    samples: int
-    batch_size: int
-    learning_rate: float
-    beta1: float
-    beta2: float
-    epsilon: float
-    hidden_size: int
-    layers: int
-    readout: Readout
-    dropout: float
-    forget_bias: float
-    head_std: float
-    display_step: int
-    validate_step: int
+    samples: int = _value("Go on while step × batch size is below.", min=1, max=10**12)
+    batch_size: int = _value("Images a step.", min=1, max=10**6)
+    learning_rate: float = _value("The optimizer's, at the schedule's peak.", above=0)
+    beta1: float = _value("Adam's, of the mean.", min=0, max=0.999999)
+    beta2: float = _value("Adam's, of the mean square.", min=0, max=0.999999)
+    # "epsilon hat" in Kingma and Ba 2015, section 2
+    epsilon: float = _value("Adam's, where TensorFlow adds it.", above=0)
+    hidden_size: int = _value("Units a direction.", min=1, max=LIMITS["hidden_size"])
+    layers: int = _value("Bidirectional layers.", min=1, max=LIMITS["num_layers"])
+    readout: Readout = _value(
+        "last: outputs at the last row; states: both final states; pool: mean and maximum over all rows."
+    )
+    dropout: float = _value("Units dropped between layers, a share.", min=0, max=0.99)
+    forget_bias: float = _value(
+        "Added to the forget gate, never trained.", min=-MAX_FORGET_BIAS, max=MAX_FORGET_BIAS
+    )
+    head_std: float = _value("Spread of the head's first weights.", above=0)
+    display_step: int = _value("Steps between rows of metrics.", min=1, max=LARGEST)
+    validate_step: int = _value("Steps between validations; 0: the end.", min=0, max=LARGEST)
     # What came later has the value that changes nothing: a run's description may be without it.
-    columns: bool = False
-    optimizer: Optimizer = "adam"
-    weight_decay: float = 0.0
-    schedule: Schedule = "constant"
-    precision: Precision = "float32"
-    augment: float = 0.0
-    mix_strokes: float = 0.0
-    mix_outliers: float = 0.0
+    columns: bool = _value("Read a row and the column of the same number in each step.", False)
+    optimizer: Optimizer = _value("adam, or muon for the layers' matrices.", "adam")
+    weight_decay: float = _value("As a share of the learning rate.", 0.0, min=0, max=1)
+    schedule: Schedule = _value(
+        "Of the learning rate: constant, or one-cycle: up, then down to nothing.", "constant"
+    )
+    precision: Precision = _value(
+        "Of the products; bfloat16 learns faster, where the device computes in it.", "float32"
+    )
+    augment: float = _value(
+        "How strongly images are shifted, turned, bent: 0 not, 1 well.", 0.0, min=0, max=3
+    )
+    mix_strokes: float = _value("Share of each batch that is drawn digits.", 0.0, min=0, max=0.99)
+    mix_outliers: float = _value(
+        "Share that is drawn pictures of no digit, to be unsure of.", 0.0, min=0, max=0.99
+    )
 
     @property
     def steps(self) -> int:
@@ -240,19 +234,19 @@ class RunConfig:
         recipe = values["recipe"]
         for name, value in recipe.items():
             _check_kind(name, value, _KINDS[name])
-        own = {
-            field.name: values[field.name]
-            for field in fields(RunConfig)
-            if field.name in values or field.default is MISSING
+        known = {
+            own.name: values[own.name]
+            for own in fields(RunConfig)
+            if own.name in values or own.default is MISSING
         }
-        own |= {"recipe": Recipe(**recipe), "classes": tuple(map(str, values["classes"]))}
-        config = RunConfig(**own)
+        known |= {"recipe": Recipe(**recipe), "classes": tuple(map(str, values["classes"]))}
+        config = RunConfig(**known)
         config.architecture  # noqa: B018 - it checks its own values
         _check_kind("reader", config.reader, Reader)
         return config
 
 
-_KINDS = get_type_hints(Recipe)
+_KINDS: Mapping[str, Any] = get_type_hints(Recipe)
 
 
 def _check_kind(name: str, value: object, kind: Any) -> None:

@@ -6,16 +6,18 @@ python examples/library.py examples/digits/*
 import sys
 from pathlib import Path
 
-from birnn_cli import evaluation, prediction, session
+from birnn_cli import evaluation, prediction
 from birnn_cli.data import datasets
 from birnn_cli.network import checkpoint
+from birnn_cli.request import Request, open_session
+from birnn_cli.session import Session
 
 
 def main(pictures: list[str]) -> None:
     """Learn from drawn digits for some seconds, then score the network and have it read."""
-    request = session.Request(dataset="strokes", overrides={"readout": "pool", "samples": 50_000})
-    run = session.open_session(request, report=lambda done, total: None, warn=print)
-    assert isinstance(run, session.Session)
+    request = Request(dataset="strokes", overrides={"readout": "pool", "samples": 50_000})
+    run = open_session(request, report=lambda done, total: None, warn=print)
+    assert isinstance(run, Session)
     for step in run.steps():
         if step.batch is not None and step.step % 100 == 0:
             print(f"step {step.step}: loss {step.batch.loss:.3f}, accuracy {step.batch.accuracy:.1%}")

@@ -16,10 +16,12 @@ from typing import Any, NoReturn
 
 import torch
 
-from birnn_cli import runs, session
+from birnn_cli import runs
 from birnn_cli.data import datasets
 from birnn_cli.errors import BirnnError, CheckpointError
 from birnn_cli.network import checkpoint
+from birnn_cli.request import Request, open_session
+from birnn_cli.session import Session
 
 STEPS = 4
 FAILED = 7
@@ -83,7 +85,7 @@ def train(folder: Path, data_dir: Path, *, steps: int = STEPS, save_every: float
         "mix_outliers": 0.0,
         "validate_step": 3,
     }  # else as `best` has it: dropout, Muon, changes
-    request = session.Request(
+    request = Request(
         recipe=None if resume else "best",
         overrides={} if resume else {**values, **more},
         dataset="mnist",
@@ -93,8 +95,8 @@ def train(folder: Path, data_dir: Path, *, steps: int = STEPS, save_every: float
         device="cpu",
         save_every=save_every,
     )
-    run = session.open_session(request, lambda done, total: None, lambda text: None)
-    if isinstance(run, session.Session):
+    run = open_session(request, lambda done, total: None, lambda text: None)
+    if isinstance(run, Session):
         for _ in run.steps():
             pass
 

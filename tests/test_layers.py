@@ -16,7 +16,7 @@ MODULES = sorted(
 # Who may import a library, wherever in the file; everyone else may not.
 OWNERS = {
     "typer": {"cli"},
-    "rich": {"console"},
+    "rich": {"console", "progress"},
     "PIL": {"data.files", "data.strokes", "data.strip"},
     "cv2": {"data.light", "data.ink", "data.images", "data.strip", "data.outliers"},
     "torchvision": {"data.download"},
@@ -40,7 +40,9 @@ LAYERS = [
     {"runs", "data.folders", "data.strip"},
     {"data.datasets"},
     {"session", "evaluation", "prediction"},
+    {"request"},
     {"console"},
+    {"progress"},
     {"cli"},
     {"__main__"},
 ]

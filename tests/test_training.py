@@ -16,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
-from birnn_cli import session
 from birnn_cli.data import strokes
 from birnn_cli.data.batches import Batches
 from birnn_cli.errors import ConfigError, DivergedError
 from birnn_cli.network import checkpoint
 from birnn_cli.recipes import RECIPES, Recipe, RecipeName
+from birnn_cli.request import Request, open_session
+from birnn_cli.session import Session
 from birnn_cli.training import Training, resolve_device, resolve_precision
 from tests.conftest import child_environment, run_birnn
 
@@ -312,11 +313,11 @@ def test_a_run_that_diverges_keeps_its_last_good_checkpoint(
         return rows * (float("nan") if step >= 25 else 1), labels
 
     monkeypatch.setattr(Batches, "batch", batch)
-    request = session.Request(
+    request = Request(
         dataset="mnist", data_dir=small_data, device="cpu", output=tmp_path / "run", save_every=1e-9
     )
-    run = session.open_session(request, lambda done, total: None, lambda text: None)
-    assert isinstance(run, session.Session)
+    run = open_session(request, lambda done, total: None, lambda text: None)
+    assert isinstance(run, Session)
     with pytest.raises(DivergedError, match="--learning-rate"):
         list(run.steps())
     about = checkpoint.load(tmp_path / "run" / checkpoint.FILE_NAME).about

@@ -12,7 +12,7 @@ import platform
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -162,6 +162,31 @@ def load(path: Path) -> Checkpoint:
     if not all(np.isfinite(array).all() for array in [*weights.values(), *training.values()]):
         raise _damaged(path, "it holds numbers that are not finite")
     return Checkpoint(about=about, weights=weights, training=training)
+
+
+def describe(path: Path, checkpoint: Checkpoint) -> dict[str, Any]:
+    """All that is known of a checkpoint that was loaded from a file, as plain JSON values."""
+    with _open(path) as file:
+        digest = _read_metadata(path, file)["sha256"]
+    about, config = checkpoint.about, checkpoint.about.config
+    return {
+        "checkpoint": str(path),
+        "bytes": path.stat().st_size,
+        "format_version": FORMAT_VERSION,
+        "sha256": digest,
+        "verified": True,  # or it would not have been loaded
+        "resumable": bool(checkpoint.training),
+        "network": asdict(config.architecture),
+        "parameters": config.architecture.num_parameters,
+        "recipe": config.recipe_name,
+        **{
+            name: value
+            for name, value in config.to_dict().items()
+            if name not in ("recipe", "recipe_name")
+        },
+        "values": asdict(config.recipe),
+        **{name: value for name, value in about.to_dict().items() if name != "config"},
+    }
 
 
 def load_about(path: Path) -> About:

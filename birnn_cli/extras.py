@@ -1,0 +1,20 @@
+"""Libraries that not everybody needs: each comes with an extra of the package."""
+
+from importlib import import_module
+from typing import Any
+
+from birnn_cli.errors import ConfigError
+
+
+def require(module: str, extra: str) -> Any:
+    """Import a library that an extra brings.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f'{error.name} is not installed, which this needs: pip install "birnn-cli[{extra}]"'
+        ) from None

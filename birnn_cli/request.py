@@ -1,0 +1,177 @@
+"""From what the user asked for to a run under way: settle what is computed, find data and folder."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from birnn_cli import runs
+from birnn_cli.data import strokes
+from birnn_cli.data.datasets import DataSet, default_data_dir, open_or_fall_back
+from birnn_cli.data.download import Report
+from birnn_cli.errors import ConfigError, RunError
+from birnn_cli.network import checkpoint
+from birnn_cli.network.checkpoint import Checkpoint
+from birnn_cli.recipes import NETWORK_VALUES, RECIPES, Reader, Recipe, RecipeName, RunConfig
+from birnn_cli.session import Session, TrainResult, result
+from birnn_cli.training import resolve_device, resolve_precision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asked for; None, or absent among the overrides, is what was not said.
+
+    Attributes:
+        recipe: A recipe's name.
+        overrides: Values in place of the recipe's.
+        dataset: A data set's name, or a folder.
+        data_dir: Where torchvision's sets live.
+        reader: How a folder's pictures are read.
+        init: A checkpoint file or a run folder to take the first weights from.
+        output: The run folder.
+        resume: Whether to go on with a run.
+        seed: The run's.
+        device: As torch names it, or `auto`.
+        save_every: Seconds between saves.
+    """
+
+    recipe: RecipeName | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    dataset: str | None = None
+    data_dir: Path | None = None
+    reader: Reader | None = None
+    init: Path | None = None
+    output: Path | None = None
+    resume: bool = False
+    seed: int | None = None
+    device: str | None = None
+    save_every: float = 2.0
+
+
+def open_session(request: Request, report: Report, warn: Callable[[str], None]) -> Session | TrainResult:
+    """Begin a run, or go on with one; a run that is finished already is only told of.
+
+    Args:
+        request: What the user asked for.
+        report: Is told of a download's progress.
+        warn: Is told when MNIST is out of reach.
+
+    Raises:
+        BirnnError: The settings, the data or the folder will not do.
+    """
+    return (_resume if request.resume else _begin)(request, report, warn)
+
+
+def _begin(request: Request, report: Report, warn: Callable[[str], None]) -> Session:
+    """Settle what is computed, find the data, make the folder."""
+    recipe_name = request.recipe or "notebook"
+    overrides = {**request.overrides}
+    init = checkpoint.load(runs.checkpoint_in(request.init)) if request.init else None
+    if init is not None:
+        overrides |= _network_of(init, overrides, f"the network in {request.init}")
+    recipe = RECIPES[recipe_name].override(overrides)
+    device = resolve_device(request.device or "auto")
+    recipe = replace(recipe, precision=resolve_precision(recipe.precision, device))
+    if request.output is not None:
+        runs.check_free(request.output)
+    data_dir = request.data_dir or default_data_dir()
+    data = open_or_fall_back(request.dataset or "auto", data_dir, request.reader, report, warn)
+    if set(strokes.CLASSES) != set(data.classes):
+        recipe = _without_digits(recipe, overrides, data)
+    config = RunConfig(
+        recipe_name=recipe_name,
+        recipe=recipe,
+        dataset=data.name,
+        classes=data.classes,
+        reader=data.reader,
+        seed=request.seed or 0,
+        device=str(device),
+        init=str(runs.checkpoint_in(request.init).absolute()) if request.init else None,
+    )
+    folder, lock = runs.create(request.output, config)
+    return Session(folder, config, data, init, request.save_every, lock)
+
+
+def _without_digits(recipe: Recipe, overrides: Mapping[str, Any], data: DataSet) -> Recipe:
+    """The recipe for other classes than the ten digits: what is drawn for those has no place in it.
+
+    Raises:
+        ConfigError: An override asks for it.
+    """
+    for name in ("mix_strokes", "mix_outliers"):
+        if overrides.get(name):
+            raise ConfigError(
+                f"--{name.replace('_', '-')} {overrides[name]} is for digits, and the classes of "
+                f"{data.name} are {' '.join(data.classes)}: leave it out"
+            )
+    return replace(recipe, mix_strokes=0.0, mix_outliers=0.0)
+
+
+def _network_of(init: Checkpoint, overrides: Mapping[str, Any], whose: str) -> dict[str, Any]:
+    """The values of a recipe that make up a checkpoint's network.
+
+    Raises:
+        ConfigError: An override asks for another network.
+    """
+    own = {name: getattr(init.about.config.recipe, name) for name in NETWORK_VALUES}
+    for name, value in own.items():
+        _check_equal(name, overrides.get(name), value, whose, "--init")
+    return own
+
+
+def _check_equal(name: str, wanted: object, own: object, whose: str, other: str) -> None:
+    """Refuse what was asked for, if anything, where it is not what there is."""
+    if wanted is not None and wanted != own:
+        option = "--" + name.replace("_", "-")
+        raise ConfigError(
+            f"{option} {wanted} differs from {own}, which {whose} has: leave {option} out, or {other}"
+        )
+
+
+def _resume(request: Request, report: Report, warn: Callable[[str], None]) -> Session | TrainResult:
+    """Take up a run as its folder describes it."""
+    if request.output is None:
+        folder, lock = runs.claim_interrupted()
+        config = runs.read_config(folder)
+    else:
+        folder = request.output
+        config = runs.read_config(folder)  # before a lock is left in a folder that holds no run
+        lock = runs.claim(folder)
+    _check_same(request, config, folder)
+    path = folder / checkpoint.FILE_NAME
+    start = checkpoint.load(path) if path.exists() else None
+    if start is not None and start.about.complete:
+        return result(folder, start.about, start.about.step, (0.0, 0.0, 0.0))
+    if start is None and config.init is not None:
+        start = checkpoint.load(Path(config.init))
+    resolve_device(config.device)
+    own_reader = config.reader if Path(config.dataset).is_absolute() else None
+    data_dir = request.data_dir or default_data_dir()
+    data = open_or_fall_back(config.dataset, data_dir, own_reader, report, warn)
+    if data.classes != config.classes:
+        raise RunError(
+            f"{folder} learns {len(config.classes)} classes, and {data.name} now has "
+            f"{len(data.classes)}: put the data back as they were, or begin another run"
+        )
+    return Session(folder, config, data, start, request.save_every, lock)
+
+
+def _check_same(request: Request, config: RunConfig, folder: Path) -> None:
+    """Refuse options beside --resume that differ from the run's."""
+    asked: dict[str, tuple[Any, Any]] = {
+        name: (value, getattr(config.recipe, name)) for name, value in request.overrides.items()
+    }
+    asked["recipe"] = (request.recipe, config.recipe_name)
+    asked["seed"] = (request.seed, config.seed)
+    asked["reader"] = (request.reader, config.reader)
+    asked["init"] = (request.init and str(runs.checkpoint_in(request.init).absolute()), config.init)
+    if request.dataset is not None and request.dataset != "auto":
+        is_folder = Path(config.dataset).is_absolute()
+        asked["dataset"] = (
+            str(Path(request.dataset).absolute()) if is_folder else request.dataset,
+            config.dataset,
+        )
+    if request.device is not None and request.device != "auto":
+        asked["device"] = (str(resolve_device(request.device)), config.device)
+    for name, (wanted, own) in asked.items():
+        _check_equal(name, wanted, own, f"the run in {folder}", "begin another run")
