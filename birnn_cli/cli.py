@@ -138,13 +138,17 @@ def train(
         _option("Fixes weights, order, dropout.", default="0", metavar="N", min=0, max=LARGEST),
     ] = None,
     device: Annotated[str | None, _option("auto, cpu, cuda, cuda:N or mps.", default="auto")] = None,
+    tensorboard: Annotated[
+        bool, _option("Keep curves for TensorBoard in the run folder too.", "--tensorboard")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     **values: Any,
 ) -> None:
     """Learn to read digits; save checkpoints as it goes."""
     with _reporting("train", as_json=as_json):
-        from birnn_cli import console, progress
+        from birnn_cli import console, progress, runs
+        from birnn_cli import tensorboard as curves
         from birnn_cli.request import Request, open_session
         from birnn_cli.session import Session
 
@@ -161,12 +165,17 @@ def train(
             device=device,
             save_every=save_every,
         )
+        if tensorboard:
+            curves.writer_class()  # says that it is missing before anything is begun
         with progress.download(quiet=quiet) as report:
             run = open_session(request, report, console.warn)
         if isinstance(run, Session):
             if not quiet:
                 console.note(f"training on {run.config.dataset}, {run.config.device}, in {run.folder}")
-            progress.show_steps(run, quiet=quiet)
+            steps = run.steps()
+            if tensorboard:
+                steps = curves.drawn(steps, run.folder, run.first_step)
+            progress.show_steps(run, steps, quiet=quiet)
             done = run.result()
         else:
             console.note(f"the run in {run.run} is finished: nothing to resume")
@@ -174,6 +183,7 @@ def train(
         if as_json:
             console.result_json({"command": "train", "status": "ok", **asdict(done)})
         else:
+            console.show_curves(runs.read_metrics(Path(done.run)))
             console.show_training(done)
 
 

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:  # it shows what others make, and must not load torch for `pre
     from birnn_cli.prediction import Prediction
     from birnn_cli.session import TrainResult
 
+BLOCKS, SPARKLINE_WIDTH = "▁▂▃▄▅▆▇█", 40
 # Confusion matrices of more classes do not fit 80 columns: their largest confusions are listed.
 MAX_TABLE_CLASSES = 12
 MAX_LISTED_CONFUSIONS = 10
@@ -55,6 +57,29 @@ def printable(text: str) -> str:
 def percent(share: float, digits: int = 1) -> str:
     """0.998 as `99.8 %`."""
     return f"{share * 100:.{digits}f} %"
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """The course of some numbers, one or more, in blocks from the lowest to the highest."""
+    width = min(len(values), SPARKLINE_WIDTH)
+    edges = [k * len(values) // width for k in range(width + 1)]
+    means = [sum(values[start:end]) / (end - start) for start, end in pairwise(edges)]
+    low, span = min(means), (max(means) - min(means)) or 1.0
+    return "".join(BLOCKS[round((mean - low) / span * (len(BLOCKS) - 1))] for mean in means)
+
+
+def show_curves(rows: Sequence[Mapping[str, float]]) -> None:
+    """How a run went, from its metrics, on stdout: first value, course, last value."""
+    for name in ("loss", "accuracy", "validation_loss", "validation_accuracy"):
+        values = [row[name] for row in rows if name in row]
+        if len(values) < 2:
+            continue
+        first, last = (
+            percent(value) if name.endswith("accuracy") else f"{value:.4f}"
+            for value in (values[0], values[-1])
+        )
+        label = name.replace("validation_", "held out, ")
+        result(f"{label:<20}{first:>8} {sparkline(values):<{SPARKLINE_WIDTH}} {last}")
 
 
 def show_training(done: "TrainResult") -> None:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -127,8 +127,8 @@ def answers(total: int) -> Iterator[Callable[[str, bool], None]]:
             refresh()
 
 
-def show_steps(session: "Session", *, quiet: bool) -> None:
-    """Run a session's steps to their end: live on a terminal, now and then a row elsewhere."""
+def show_steps(session: "Session", steps: "Iterable[StepResult]", *, quiet: bool) -> None:
+    """Take a session's steps to their end: live on a terminal, now and then a row elsewhere."""
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -144,7 +144,7 @@ def show_steps(session: "Session", *, quiet: bool) -> None:
         if progress is not None:
             progress.add_task("", total=total, completed=first, figures="")
         started = shown_at = time.perf_counter()
-        for step in session.steps():
+        for step in steps:
             now = time.perf_counter()
             if step.batch is not None:
                 rate = (step.step - first) / (now - started)

@@ -207,6 +207,16 @@ def _accuracy(about: About) -> str:
     return f"{about.validation['accuracy'] * 100:.2f} % on the validation images of {name}"
 
 
+def read_metrics(folder: Path) -> list[dict[str, float]]:
+    """The rows of a run's `metrics.jsonl`, in their order; none where there is no such file."""
+    return [json.loads(line) for line in _metrics_lines(folder) if _step(line) < float("inf")]
+
+
+def _metrics_lines(folder: Path) -> list[bytes]:
+    path = folder / METRICS
+    return path.read_bytes().splitlines(keepends=True) if path.exists() else []
+
+
 class Metrics:
     """A run's `metrics.jsonl`: a row a line, each written out at once.
 
@@ -217,8 +227,7 @@ class Metrics:
     """
 
     def __init__(self, folder: Path, last_step: int) -> None:
-        path = folder / METRICS
-        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        path, lines = folder / METRICS, _metrics_lines(folder)
         kept = [line for line in lines if _step(line) <= last_step]
         if kept != lines:
             write_atomically(path, b"".join(kept))

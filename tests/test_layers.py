@@ -32,15 +32,34 @@ OWNERS = {
 }
 # From the bottom to the top: a module may import from lower layers, and from `errors` in its own.
 LAYERS = [
-    {"", "__init__", "errors", "files", "interrupts", "parallel", "network.__init__", "data.__init__"},
-    {"network.architecture", "data.convention", "data.rows", "data.download", "data.idx", "data.files"},
+    {
+        "",
+        "__init__",
+        "errors",
+        "extras",
+        "files",
+        "interrupts",
+        "parallel",
+        "network.__init__",
+        "data.__init__",
+    },
+    {
+        "extras",
+        "network.architecture",
+        "data.convention",
+        "data.rows",
+        "data.download",
+        "data.idx",
+        "data.files",
+    },
     {"recipes", "network.birnn", "network.forward", "data.strokes", "data.augment", "data.light"},
     {"network.checkpoint", "data.ink", "data.outliers", "data.batches", "optimizers"},
     {"training", "data.images"},
     {"runs", "data.folders", "data.strip"},
     {"data.datasets"},
     {"session", "evaluation", "prediction"},
-    {"request"},
+    {"request", "onnx_graph"},
+    {"export", "tensorboard"},
     {"console"},
     {"progress"},
     {"cli"},
@@ -97,9 +116,9 @@ def test_network_and_data_know_nothing_of_each_other() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["train", "--help"], ["predict", "{digit}"]]
+    "arguments", [["--help"], ["--version"], ["train", "--help"], ["predict", "{digit}"], ["info"]]
 )
-def test_torch_is_not_loaded_to_help_or_to_read(arguments: list[str], tmp_path: Path) -> None:
+def test_no_heavy_library_is_loaded_to_help_or_to_read(arguments: list[str], tmp_path: Path) -> None:
     import numpy as np
     from PIL import Image
 
@@ -108,7 +127,7 @@ def test_torch_is_not_loaded_to_help_or_to_read(arguments: list[str], tmp_path: 
     program = (
         "import sys\nfrom birnn_cli.__main__ import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    code = end.code or 0\n"
-        "loaded = {'torch', 'torchvision'} & set(sys.modules)\n"
+        "loaded = {'torch', 'torchvision', 'matplotlib', 'onnx', 'tensorboard'} & set(sys.modules)\n"
         "assert not loaded, loaded\nassert code == 0\n"
     )
     command = [word.format(digit=digit) for word in arguments]

@@ -1,0 +1,133 @@
+"""Files that work without birnn: the ONNX model is the network, whatever its shape and the batch's."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from birnn_cli import onnx_graph, runs
+from birnn_cli.data import strokes
+from birnn_cli.data.rows import to_rows
+from birnn_cli.errors import ConfigError, ExportError
+from birnn_cli.extras import require
+from birnn_cli.network import checkpoint, forward
+from birnn_cli.network.checkpoint import About, Checkpoint
+from birnn_cli.recipes import RECIPES, RunConfig
+from tests.conftest import run_birnn
+
+
+def random_network(num_classes: int = 10, **values: object) -> Checkpoint:
+    """A network of small random weights, as a checkpoint."""
+    config = RunConfig(
+        recipe_name="notebook",
+        recipe=RECIPES["notebook"].override({"hidden_size": 6, **values}),
+        dataset="mnist",
+        classes=tuple(f"class {k}" for k in range(num_classes)),
+        reader="digit",
+        seed=0,
+        device="cpu",
+    )
+    random = np.random.default_rng(1)
+    weights = {
+        name: random.normal(0, 0.5, shape).astype(np.float32)
+        for name, shape in config.architecture.parameter_shapes().items()
+    }
+    return Checkpoint(
+        about=About(config=config, step=1, samples=128, complete=True), weights=weights, training={}
+    )
+
+
+@pytest.mark.parametrize("columns", [False, True])
+@pytest.mark.parametrize("readout", ["last", "states", "pool"])
+@pytest.mark.parametrize(("layers", "num_classes", "forget_bias"), [(1, 10, 1.0), (3, 4, -2.5)])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_onnx_runtime_answers_as_birnn_does_to_batches_of_any_size(
+    columns: bool, readout: str, layers: int, num_classes: int, forget_bias: float
+) -> None:
+    values = {"columns": columns, "readout": readout, "layers": layers, "forget_bias": forget_bias}
+    network = random_network(num_classes, **values)
+    content = onnx_graph.to_onnx(network)
+    onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    for batch_size in (1, 2, 7, 300):
+        pixels = strokes.draw("test", batch_size)[0]
+        logits, probabilities = session.run(None, {"pixels": pixels})
+        expected = forward.logits(network.about.config.architecture, network.weights, to_rows(pixels))
+        np.testing.assert_allclose(logits, expected, atol=2e-5)
+        np.testing.assert_allclose(probabilities, forward.probabilities(expected), atol=1e-5)
+
+
+def test_a_model_that_answers_otherwise_is_not_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = forward.logits
+    monkeypatch.setattr(forward, "logits", lambda *given: own(*given)[:, ::-1])
+    with pytest.raises(ExportError, match="answers otherwise"):
+        onnx_graph.to_onnx(random_network())
+
+
+def test_the_command_makes_a_model_that_tells_its_classes_and_itself(tmp_path: Path) -> None:
+    done = run_birnn("export", "digits.onnx", "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    file = tmp_path / "digits.onnx"
+    assert done.json == {
+        "command": "export",
+        "status": "ok",
+        "checkpoint": str(runs.SHIPPED),
+        "file": "digits.onnx",
+        "format": "onnx",
+        "bytes": file.stat().st_size,
+    }
+    told = {each.key: json.loads(each.value) for each in onnx.load(file).metadata_props}
+    assert told["classes"] == list("0123456789")
+    assert told["about"]["config"]["recipe_name"] == "best"
+
+
+def test_a_file_that_exists_is_kept_unless_forced(tmp_path: Path) -> None:
+    file = tmp_path / "digits.onnx"
+    file.write_text("mine")
+    done = run_birnn("export", file, cwd=tmp_path)
+    assert (done.code, done.out) == (1, "")
+    assert "--force" in done.err and file.read_text() == "mine"
+    assert run_birnn("export", file, "--force", cwd=tmp_path).code == 0
+    assert onnx.load(file).producer_name == "birnn"
+
+
+def test_an_ending_that_says_nothing_needs_a_format(tmp_path: Path) -> None:
+    done = run_birnn("export", "digits.bin", cwd=tmp_path)
+    assert done.code == 1 and "--format" in done.err
+    assert not list(tmp_path.iterdir())
+    assert run_birnn("export", "digits.bin", "--format", "onnx", cwd=tmp_path).code == 0
+
+
+def test_a_missing_library_is_named_with_the_extra_that_brings_it() -> None:
+    with pytest.raises(ConfigError, match=r'no_such is not installed.*pip install "birnn-cli\[onnx\]"'):
+        require("no_such.part", "onnx")
+
+
+def test_info_tells_what_a_checkpoint_is(tmp_path: Path) -> None:
+    network = random_network(3, readout="states")
+    checkpoint.save(tmp_path / "own.safetensors", network)
+    done = run_birnn("info", "--checkpoint", "own.safetensors", "--json", cwd=tmp_path)
+    values = done.json
+    # One layer, both directions: 4 gates of 6 units see 28 pixels and 6 units, and a bias; the head.
+    assert values["parameters"] == 2 * 24 * (28 + 6 + 1) + 3 * 12 + 3
+    assert values["network"]["readout"] == "states" and values["classes"] == [
+        f"class {k}" for k in range(3)
+    ]
+    assert (values["verified"], values["resumable"]) == (True, False)
+    assert values["sha256"] in (tmp_path / "own.safetensors").read_bytes().decode("latin-1")
+    text = run_birnn("info", "--checkpoint", "own.safetensors", cwd=tmp_path).out
+    assert values["sha256"] in text and "hidden_size 6" in text and "readout states" in text
+
+
+def test_info_on_a_damaged_file_is_one_line_and_exit_1(tmp_path: Path) -> None:
+    file = tmp_path / "own.safetensors"
+    checkpoint.save(file, random_network())
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    done = run_birnn("info", "--checkpoint", file, cwd=tmp_path)
+    assert (done.code, done.out, len(done.err.splitlines())) == (1, "", 1)
+    assert "SHA-256" in done.err
