@@ -12,6 +12,15 @@ BOX_SIZE = 20
 Pixels = NDArray[np.uint8]
 
 
+def in_box(ink: Pixels) -> Pixels:
+    """Put ink of at most 20 by 20 pixels in the middle of a box: (20, 20) uint8."""
+    height, width = ink.shape
+    box = np.zeros((BOX_SIZE, BOX_SIZE), np.uint8)
+    top, left = (BOX_SIZE - height) // 2, (BOX_SIZE - width) // 2
+    box[top : top + height, left : left + width] = ink
+    return box
+
+
 def place(boxes: Pixels) -> Pixels:
     """Put boxes of ink where MNIST has them.
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from birnn_cli.data.convention import BOX_SIZE, SIDE, is_placed, place
+from birnn_cli.data.convention import BOX_SIZE, SIDE, in_box, is_placed, place
 from birnn_cli.data.files import decode
 from birnn_cli.data.ink import find_ink
 from birnn_cli.data.light import Grey, Invert, find_polarity, shrink
@@ -123,10 +123,7 @@ def normalise(light: Grey, mask: NDArray[np.bool_]) -> Pixels:
     left, top, right, bottom = _box(mask)
     strokes = np.where(near, light.clip(0, None), 0)[top:bottom, left:right]
     scaled = _resize(_thicken(_resize(strokes, FINE * BOX_SIZE)), BOX_SIZE)
-    height, width = scaled.shape
-    box = np.zeros((BOX_SIZE, BOX_SIZE), np.uint8)
-    top, left = (BOX_SIZE - height) // 2, (BOX_SIZE - width) // 2
-    box[top : top + height, left : left + width] = (scaled * 255).clip(0, 255).round()
+    box = in_box((scaled * 255).clip(0, 255).round().astype(np.uint8))
     placed: Pixels = place(box[None])[0]
     return placed
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from birnn_cli.data import strokes
-from birnn_cli.data.convention import BOX_SIZE, place
+from birnn_cli.data.convention import BOX_SIZE, in_box, place
 
 Pixels = NDArray[np.uint8]
 Random = np.random.Generator
@@ -126,8 +126,5 @@ def _fit(canvas: Pixels) -> Pixels:
     ink = canvas[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     scale = BOX_SIZE / max(ink.shape)
     height, width = (max(1, round(side * scale)) for side in ink.shape)
-    box = np.zeros((BOX_SIZE, BOX_SIZE), np.uint8)
-    top, left = (BOX_SIZE - height) // 2, (BOX_SIZE - width) // 2
     small = cv2.resize(ink, (width, height), interpolation=cv2.INTER_AREA)
-    box[top : top + height, left : left + width] = small
-    return box
+    return in_box(np.asarray(small, np.uint8))
