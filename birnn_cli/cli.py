@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, TextIO, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 
 import typer
 
 from birnn_cli import __version__, interrupts
-from birnn_cli.errors import BirnnError, ExitCode, InterruptedRunError, OutputExistsError
+from birnn_cli.errors import BirnnError, ExitCode, InterruptedRunError
 from birnn_cli.recipes import LARGEST, RECIPES, Reader, Recipe, RecipeName
 
 app = typer.Typer(
@@ -40,6 +40,20 @@ def _positive(value: float | None) -> float | None:
     if value is not None and not 0 < value < float("inf"):
         raise typer.BadParameter(f"{value} is not a finite number above 0.")
     return value
+
+
+class Shard(NamedTuple):
+    """The I-th of N shares, from 1."""
+
+    number: int
+    shards: int
+
+
+def _shard(text: str) -> Shard:
+    number, _, shards = text.partition("/")
+    if not (number.isdecimal() and shards.isdecimal() and 1 <= int(number) <= int(shards)):
+        raise typer.BadParameter(f"{text!r} is no share: expected I/N with 1 <= I <= N, such as 3/8.")
+    return Shard(int(number), int(shards))
 
 
 def _with_recipe_values(command: Callable[..., None]) -> Callable[..., None]:
@@ -273,6 +287,13 @@ def predict(
         Path | None, _option("A file for the answers as JSON Lines.", default=False)
     ] = None,
     force: Annotated[bool, _option("Write into outputs that exist already.", "--force")] = False,
+    skip_existing: Annotated[
+        bool, _option("Go on with --output: pass over what it answers.", "--skip-existing")
+    ] = False,
+    shard: Annotated[
+        Shard | None,
+        _option("Read the I-th of N shares alone.", default=False, metavar="I/N", parser=_shard),
+    ] = None,
     jobs: Annotated[
         int | None,
         _option("Processes that read files.", default="the cores", metavar="N", min=1, max=1024),
@@ -282,9 +303,12 @@ def predict(
     quiet: Annotated[bool, _option("Print no notes.", "--quiet", "-q")] = False,
 ) -> None:
     """Say which digit each picture shows."""
+    if skip_existing and output is None:
+        raise typer.BadParameter("--skip-existing is about the file that --output names.")
     failed, num_several = False, 0
     with _reporting("predict", as_json=as_json), ExitStack() as opened:
         from birnn_cli import console, prediction, progress, runs
+        from birnn_cli.output import Answers
 
         _, network = runs.find_checkpoint(checkpoint, _silent if quiet else console.note)
         options = prediction.Options(
@@ -292,19 +316,23 @@ def predict(
         )
         inputs = prediction.Saver(save_input, "--save-input", force=force) if save_input else None
         stages = prediction.Saver(save_stages, "--save-stages", force=force) if save_stages else None
-        lines = opened.enter_context(_open_output(output, force=force)) if output else None
-        total = 0 if quiet else sum(1 for _ in prediction.find_inputs(paths))
-        show = opened.enter_context(progress.answers(total))
-        found = prediction.find_inputs(paths)
-        answers = prediction.predict(network, found, options, jobs or os.cpu_count() or 1)
+        lines, done = None, set[str]()
+        if output is not None:
+            lines = opened.enter_context(Answers(output, force=force, skip_existing=skip_existing))
+            failed, done = lines.any_failed, lines.done
+
+        def to_read() -> Iterator[prediction.Input]:
+            return (each for each in prediction.find_inputs(paths, shard) if each.path not in done)
+
+        show = opened.enter_context(progress.answers(0 if quiet else sum(1 for _ in to_read())))
+        answers = prediction.predict(network, to_read(), options, jobs or os.cpu_count() or 1)
         for answer in opened.enter_context(closing(answers)):
             failed |= answer.status == "error"
             num_several += answer.num_digits > 1
             values = console.prediction_json(answer, several=several)
             line = json.dumps(values)
             if lines is not None:
-                lines.write(line + "\n")
-                lines.flush()
+                lines.add(line, answer.index)
             show(line if as_json else console.prediction_line(answer), not answer.index)
             if inputs is not None:
                 inputs.save(answer.source, answer.pixels)
@@ -359,16 +387,6 @@ def export(
             console.result_json({"command": "export", "status": "ok", **checkpoint_name, **values})
         else:
             console.result(f"{file}: {made}, {values['bytes']:,} bytes")
-
-
-def _open_output(path: Path, *, force: bool) -> TextIO:
-    """Open a new file for answers; one that exists is refused unless forced."""
-    try:
-        return path.open("w" if force else "x", encoding="utf-8")
-    except FileExistsError:
-        raise OutputExistsError(
-            f"{path} exists already: name another --output, or add --force to replace it"
-        ) from None
 
 
 def _silent(_: str) -> None:

@@ -59,6 +59,12 @@ class OutputExistsError(BirnnError):
     code = "output-exists"
 
 
+class OutputError(BirnnError):
+    """A file that cannot be gone on with."""
+
+    code = "output"
+
+
 class ConfigError(BirnnError):
     """Settings that cannot work together."""
 

@@ -104,8 +104,21 @@ class Options:
     stages: bool = False
 
 
-def find_inputs(paths: Iterable[str]) -> Iterator[Input]:
-    """Files as they are, folders as the pictures in them; a folder without any yields itself."""
+def find_inputs(paths: Iterable[str], shard: tuple[int, int] | None = None) -> Iterator[Input]:
+    """Files as they are, folders as the pictures in them; a folder without any yields itself.
+
+    Args:
+        paths: Files and folders; gone through twice for a shard.
+        shard: Which of how many shares, from 1: one after the other they are the whole, in its order.
+    """
+    found = _find(paths)
+    if shard is not None:
+        total, (number, shards) = sum(1 for _ in _find(paths)), shard
+        found = islice(found, total * (number - 1) // shards, total * number // shards)
+    return found
+
+
+def _find(paths: Iterable[str]) -> Iterator[Input]:
     for path in paths:
         empty = True
         if path != STDIN and os.path.isdir(path):  # noqa: PTH112 - the text stays as it was given

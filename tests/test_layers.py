@@ -57,7 +57,7 @@ LAYERS = [
     {"training", "data.images"},
     {"runs", "data.folders", "data.strip"},
     {"data.datasets"},
-    {"session", "evaluation", "prediction"},
+    {"session", "evaluation", "prediction", "output"},
     {"request", "onnx_graph"},
     {"export", "tensorboard"},
     {"console"},
