@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 import typer
 
 from birnn_cli import __version__, interrupts
-from birnn_cli.errors import BirnnError, ExitCode, InterruptedRunError
+from birnn_cli.errors import BirnnError, ElsewhereError, ExitCode, InterruptedRunError
 from birnn_cli.recipes import LARGEST, RECIPES, Reader, Recipe, RecipeName
 
 app = typer.Typer(
@@ -160,9 +160,10 @@ def train(
     **values: Any,
 ) -> None:
     """Learn to read digits; save checkpoints as it goes."""
-    with _reporting("train", as_json=as_json):
+    with _reporting("train", as_json=as_json), ExitStack() as opened:
         from birnn_cli import console, progress, runs
         from birnn_cli import tensorboard as curves
+        from birnn_cli.distributed import joined
         from birnn_cli.request import Request, open_session
         from birnn_cli.session import Session
 
@@ -181,19 +182,24 @@ def train(
         )
         if tensorboard:
             curves.writer_class()  # says that it is missing before anything is begun
+        group = opened.enter_context(joined(device))
+        quiet = quiet or not group.leads
         with progress.download(quiet=quiet) as report:
-            run = open_session(request, report, console.warn)
+            run = open_session(request, report, console.warn, group)
         if isinstance(run, Session):
             if not quiet:
                 console.note(f"training on {run.config.dataset}, {run.config.device}, in {run.folder}")
             steps = run.steps()
-            if tensorboard:
+            if tensorboard and group.leads:
                 steps = curves.drawn(steps, run.folder, run.first_step)
             progress.show_steps(run, steps, quiet=quiet)
             done = run.result()
         else:
-            console.note(f"the run in {run.run} is finished: nothing to resume")
             done = run
+            if group.leads:
+                console.note(f"the run in {run.run} is finished: nothing to resume")
+        if not group.leads:
+            return
         if as_json:
             console.result_json({"command": "train", "status": "ok", **asdict(done)})
         else:
@@ -411,6 +417,8 @@ def _reporting(command: str, *, as_json: bool) -> Iterator[None]:
     except BrokenPipeError:
         # Nobody reads stdout any more (`| head`): end quietly, and keep Python from flushing into it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(ExitCode.FAILED) from None
+    except ElsewhereError:  # that other process has said why
         raise typer.Exit(ExitCode.FAILED) from None
     except BirnnError as error:
         status, code, message, exit_code = "error", error.code, str(error), ExitCode.FAILED

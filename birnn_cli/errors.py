@@ -83,6 +83,12 @@ class DivergedError(BirnnError):
     code = "diverged"
 
 
+class ElsewhereError(BirnnError):
+    """Another process of the group failed; that one says why."""
+
+    code = "elsewhere"
+
+
 class InterruptedRunError(BirnnError):
     """A run that was stopped by a signal and saved."""
 

@@ -21,12 +21,16 @@ def _terminate(*_: object) -> NoReturn:
 
 
 @contextmanager
-def noted() -> Iterator[list[int]]:
-    """Note the first Ctrl-C or SIGTERM in the list that is given; the second ends at once."""
+def noted(*, patient: bool = False) -> Iterator[list[int]]:
+    """Note the first Ctrl-C or SIGTERM in the list that is given; the second ends at once.
+
+    Args:
+        patient: Whether a second one is passed over: `torchrun` sends its own after Ctrl-C.
+    """
     seen: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
-        if seen:
+        if seen and not patient:
             raise Terminated if signal.SIGTERM in (number, *seen) else KeyboardInterrupt
         seen.append(number)
 

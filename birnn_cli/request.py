@@ -3,18 +3,22 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from birnn_cli import runs
 from birnn_cli.data import strokes
 from birnn_cli.data.datasets import DataSet, default_data_dir, open_or_fall_back
 from birnn_cli.data.download import Report
+from birnn_cli.distributed import ALONE, Group, is_restarted
 from birnn_cli.errors import ConfigError, RunError
 from birnn_cli.network import checkpoint
 from birnn_cli.network.checkpoint import Checkpoint
 from birnn_cli.recipes import NETWORK_VALUES, RECIPES, Reader, Recipe, RecipeName, RunConfig
 from birnn_cli.session import Session, TrainResult, result
 from birnn_cli.training import resolve_device, resolve_precision
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,21 +52,63 @@ class Request:
     save_every: float = 2.0
 
 
-def open_session(request: Request, report: Report, warn: Callable[[str], None]) -> Session | TrainResult:
+class Plan(NamedTuple):
+    """What a session is made of: where, what is computed, what it starts from or goes on from."""
+
+    folder: Path
+    config: RunConfig
+    start: Checkpoint | None
+    goes_on: bool
+
+
+def open_session(
+    request: Request, report: Report, warn: Callable[[str], None], group: Group = ALONE
+) -> Session | TrainResult:
     """Begin a run, or go on with one; a run that is finished already is only told of.
 
     Args:
         request: What the user asked for.
         report: Is told of a download's progress.
         warn: Is told when MNIST is out of reach.
+        group: The processes that run it together, and all call this.
 
     Raises:
         BirnnError: The settings, the data or the folder will not do.
     """
-    return (_resume if request.resume else _begin)(request, report, warn)
+    data_dir = request.data_dir or default_data_dir()
+
+    def open_data(name: str, reader: Reader | None) -> DataSet:
+        return open_or_fall_back(name, data_dir, reader, report, warn)
+
+    resume = request.resume or (is_restarted() and _is_begun(request.output))
+    plan, lock = group.lead(lambda: (_resume if resume else _begin)(request, open_data))
+    if plan.goes_on and plan.start is not None and plan.start.about.complete:
+        about = plan.start.about
+        return result(plan.folder, about, about.step, (0.0, 0.0, 0.0))
+    data = group.agree(lambda: _same_data(plan, open_data))
+    return Session(*plan, data, request.save_every, lock, group)
 
 
-def _begin(request: Request, report: Report, warn: Callable[[str], None]) -> Session:
+def _is_begun(output: Path | None) -> bool:
+    """Whether the run that is asked for was begun by an earlier process of the group."""
+    return (output / runs.CONFIG).exists() if output else any(runs.unfinished())
+
+
+def _same_data(plan: Plan, open_data: Callable[[str, Reader | None], DataSet]) -> DataSet:
+    """The run's data set, which must be as it was."""
+    config = plan.config
+    data = open_data(config.dataset, config.reader if Path(config.dataset).is_absolute() else None)
+    if data.classes != config.classes:
+        raise RunError(
+            f"{plan.folder} learns {len(config.classes)} classes, and {data.name} now has "
+            f"{len(data.classes)}: put the data back as they were, or begin another run"
+        )
+    return data
+
+
+def _begin(
+    request: Request, open_data: Callable[[str, Reader | None], DataSet]
+) -> tuple[Plan, "FileLock"]:
     """Settle what is computed, find the data, make the folder."""
     recipe_name = request.recipe or "notebook"
     overrides = {**request.overrides}
@@ -74,8 +120,7 @@ def _begin(request: Request, report: Report, warn: Callable[[str], None]) -> Ses
     recipe = replace(recipe, precision=resolve_precision(recipe.precision, device))
     if request.output is not None:
         runs.check_free(request.output)
-    data_dir = request.data_dir or default_data_dir()
-    data = open_or_fall_back(request.dataset or "auto", data_dir, request.reader, report, warn)
+    data = open_data(request.dataset or "auto", request.reader)
     if set(strokes.CLASSES) != set(data.classes):
         recipe = _without_digits(recipe, overrides, data)
     config = RunConfig(
@@ -89,7 +134,7 @@ def _begin(request: Request, report: Report, warn: Callable[[str], None]) -> Ses
         init=str(runs.checkpoint_in(request.init).absolute()) if request.init else None,
     )
     folder, lock = runs.create(request.output, config)
-    return Session(folder, config, data, init, request.save_every, lock)
+    return Plan(folder, config, init, goes_on=False), lock
 
 
 def _without_digits(recipe: Recipe, overrides: Mapping[str, Any], data: DataSet) -> Recipe:
@@ -128,7 +173,7 @@ def _check_equal(name: str, wanted: object, own: object, whose: str, other: str)
         )
 
 
-def _resume(request: Request, report: Report, warn: Callable[[str], None]) -> Session | TrainResult:
+def _resume(request: Request, _: object) -> "tuple[Plan, FileLock]":
     """Take up a run as its folder describes it."""
     if request.output is None:
         folder, lock = runs.claim_interrupted()
@@ -138,22 +183,11 @@ def _resume(request: Request, report: Report, warn: Callable[[str], None]) -> Se
         config = runs.read_config(folder)  # before a lock is left in a folder that holds no run
         lock = runs.claim(folder)
     _check_same(request, config, folder)
-    path = folder / checkpoint.FILE_NAME
-    start = checkpoint.load(path) if path.exists() else None
-    if start is not None and start.about.complete:
-        return result(folder, start.about, start.about.step, (0.0, 0.0, 0.0))
-    if start is None and config.init is not None:
-        start = checkpoint.load(Path(config.init))
     resolve_device(config.device)
-    own_reader = config.reader if Path(config.dataset).is_absolute() else None
-    data_dir = request.data_dir or default_data_dir()
-    data = open_or_fall_back(config.dataset, data_dir, own_reader, report, warn)
-    if data.classes != config.classes:
-        raise RunError(
-            f"{folder} learns {len(config.classes)} classes, and {data.name} now has "
-            f"{len(data.classes)}: put the data back as they were, or begin another run"
-        )
-    return Session(folder, config, data, start, request.save_every, lock)
+    path = folder / checkpoint.FILE_NAME
+    goes_on = path.exists()
+    start = path if goes_on else config.init and Path(config.init)
+    return Plan(folder, config, checkpoint.load(start) if start else None, goes_on), lock
 
 
 def _check_same(request: Request, config: RunConfig, folder: Path) -> None:

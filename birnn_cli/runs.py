@@ -142,11 +142,7 @@ def claim_interrupted() -> "tuple[Path, FileLock]":
     Raises:
         RunError: There is none.
     """
-    begun = []
-    for folder in _run_folders():
-        about = _about(folder)
-        if about is None or not about.complete:
-            begun.append((str(_describe(folder).get("started_at")), folder))
+    begun = [(str(_describe(folder).get("started_at")), folder) for folder in unfinished()]
     for _, folder in sorted(begun, reverse=True):
         with contextlib.suppress(RunError):
             return folder, claim(folder)
@@ -154,6 +150,14 @@ def claim_interrupted() -> "tuple[Path, FileLock]":
         f"no interrupted run under {RUNS}/ to resume: name one with --output, or leave --resume "
         "out to begin one"
     )
+
+
+def unfinished() -> Iterator[Path]:
+    """The run folders under `runs/` whose training has not come to its end."""
+    for folder in _run_folders():
+        about = _about(folder)
+        if about is None or not about.complete:
+            yield folder
 
 
 def _run_folders() -> Iterator[Path]:

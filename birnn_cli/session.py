@@ -13,6 +13,7 @@ from birnn_cli import interrupts, runs
 from birnn_cli.data import outliers, strokes
 from birnn_cli.data.batches import Labelled
 from birnn_cli.data.datasets import STROKES_SIZES, DataSet
+from birnn_cli.distributed import ALONE, Group, local_device
 from birnn_cli.errors import InterruptedRunError
 from birnn_cli.network import checkpoint
 from birnn_cli.network.checkpoint import About, Checkpoint
@@ -51,22 +52,27 @@ class Session:
     Args:
         folder: The run's.
         config: What is computed.
-        data: What on.
-        start: What it goes on from, if it is this run's; else what it takes its first weights from.
+        start: What it takes its first weights from, or goes on from.
+        goes_on: Which of the two.
+        data: What it learns from.
         save_every: Seconds between saves.
-        lock: Keeps other processes out of the folder, as long as the session lives.
+        lock: Keeps other processes out of the folder, as long as the session lives; the leader has it.
+        group: The processes that run it together; the one that leads writes.
     """
 
     def __init__(
         self,
         folder: Path,
         config: RunConfig,
-        data: DataSet,
         start: Checkpoint | None,
+        goes_on: bool,
+        data: DataSet,
         save_every: float,
-        lock: FileLock,
+        lock: FileLock | None,
+        group: Group = ALONE,
     ) -> None:
         self.folder, self.config, self.save_every, self._lock = folder, config, save_every, lock
+        self._group = group
         self._path = folder / checkpoint.FILE_NAME
         self._final: Mapping[str, float] | None = None
         self._validation: Mapping[str, float] | None = None
@@ -75,12 +81,13 @@ class Session:
             config.recipe,
             len(config.classes),
             config.seed,
-            torch.device(config.device),
+            local_device(torch.device(config.device)),
             data.load("train"),
             data.load("validation"),
             list(_mixed(config)),
+            group,
         )
-        if start is not None and self._path.exists():
+        if start is not None and goes_on:
             self._training.restore(start.about.step, start.weights, start.training)
             self._final, self._validation = start.about.final, start.about.validation
         elif start is not None:
@@ -104,7 +111,8 @@ class Session:
                 for name, array in given.weights.items()
             }
         )
-        self._save(complete=False)
+        if self._group.leads:
+            self._save(complete=False)
 
     def steps(self) -> Iterator[StepResult]:
         """Go on to the end, keeping rows and checkpoints; what is yielded is only to be shown.
@@ -114,10 +122,11 @@ class Session:
             InterruptedRunError: Ctrl-C or SIGTERM came; the run is saved as it stands.
             OSError: A row or a checkpoint cannot be written; the last good one stays.
         """
-        metrics = runs.Metrics(self.folder, self._training.step)
+        leads, alone = self._group.leads, self._group.size == 1
+        metrics = runs.Metrics(self.folder, self._training.step) if leads else None
         started = saved_at = time.perf_counter()
         try:
-            with interrupts.noted() as signals:
+            with interrupts.noted(patient=not alone) as signals:
                 for step in self._training.steps():
                     self._seconds = time.perf_counter() - started
                     validate_step = self.config.recipe.validate_step
@@ -125,8 +134,10 @@ class Session:
                     if last or (validate_step and step.step % validate_step == 0):
                         step = replace(step, validation=self._training.validate())
                     self._note(metrics, step)
-                    stopped = bool(signals) and not last
-                    if last or stopped or time.perf_counter() - saved_at >= self.save_every:
+                    signal = max(signals, default=0) if alone else self._group.most(*signals)
+                    stopped = bool(signal) and not last
+                    is_due = last or stopped or time.perf_counter() - saved_at >= self.save_every
+                    if metrics is not None and is_due:
                         saving_at = time.perf_counter()
                         metrics.sync()
                         self._save(complete=last)
@@ -139,12 +150,13 @@ class Session:
                         raise InterruptedRunError(
                             f"stopped after step {step.step} of {self.total_steps}, all saved; go on "
                             f"with `birnn train --resume --output {self.folder}`",
-                            signals[0],
+                            signal,
                         )
         finally:
-            metrics.close()
+            if metrics is not None:
+                metrics.close()
 
-    def _note(self, metrics: runs.Metrics, result: StepResult) -> None:
+    def _note(self, metrics: runs.Metrics | None, result: StepResult) -> None:
         """Keep a row, where there is something to keep."""
         row: dict[str, float] = {}
         if result.batch is not None:
@@ -156,7 +168,7 @@ class Session:
                 "validation_loss": result.validation.loss,
                 "validation_accuracy": result.validation.accuracy,
             }
-        if row:
+        if row and metrics is not None:
             metrics.append({"step": result.step, "samples": result.samples, **row})
 
     def _about(self, *, complete: bool) -> About:

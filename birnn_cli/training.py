@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from birnn_cli.data.batches import Batches, Labelled, random_generator
 from birnn_cli.data.outliers import NO_CLASS
 from birnn_cli.data.rows import to_rows
+from birnn_cli.distributed import ALONE, Group
 from birnn_cli.errors import ConfigError, DivergedError
 from birnn_cli.network.birnn import BiRNN
 from birnn_cli.optimizers import Optimizer, to_numpy
@@ -97,6 +98,7 @@ class Training:
         held_out: Those to validate on, of the same kinds.
         mixed: What else is in every batch (see `Batches`); a label of NO_CLASS asks for even
             probabilities.
+        group: The processes that share every batch, and compute as one would.
     """
 
     def __init__(
@@ -108,13 +110,16 @@ class Training:
         images: Labelled,
         held_out: Labelled,
         mixed: Sequence[tuple[str, float, Labelled]] = (),
+        group: Group = ALONE,
     ) -> None:
         self.recipe, self.seed, self.device, self.step = recipe, seed, device, 0
-        self.batches = Batches(recipe, seed, device, images, mixed)
-        self._held_out = tuple(torch.from_numpy(array).to(device) for array in held_out)
+        self._group, self._share = group, slice(group.rank, None, group.size)
+        self.batches = Batches(recipe, seed, device, images, mixed, self._share)
+        self._held_out = tuple(torch.from_numpy(array[self._share]).to(device) for array in held_out)
         self.network = BiRNN(recipe.architecture(num_classes))
         self.network.initialise(random_generator(seed, "weights", 0), recipe.head_std)
         self.network.to(device)
+        self._learner = group.wrap(self.network, unused=recipe.readout == "last")
         self._optimizer = Optimizer(recipe, self.network.named_weights())
 
     def steps(self) -> Iterator[StepResult]:
@@ -133,7 +138,7 @@ class Training:
             batch = None
             if self.step % recipe.display_step == 0:
                 known = labels != NO_CLASS
-                batch = self._scores(rows[known], labels[known])
+                batch = self._pooled([self._scores(rows[known], labels[known])])
                 if not np.isfinite(batch.loss):
                     raise DivergedError(
                         f"the loss is {batch.loss} after step {self.step}, expected a finite number: "
@@ -143,20 +148,44 @@ class Training:
 
     def _learn(self, rows: Tensor, labels: Tensor) -> None:
         """One step of the optimiser on the mean cross-entropy of a batch."""
-        recipe, generator = self.recipe, None
-        if recipe.dropout:
-            generator = random_generator(self.seed, "dropout", self.step + 1, self.device)
+        recipe = self.recipe
         half = recipe.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            logits = self.network(rows, recipe.dropout, generator)
+            logits = self._learner(rows, self._masks())
             cross_entropy = _cross_entropy if recipe.mix_outliers else nn.functional.cross_entropy
             loss = cross_entropy(logits, labels)
+        if self._group.size > 1:  # the processes' gradients are averaged, whatever their shares
+            loss = loss * (len(labels) * self._group.size / recipe.batch_size)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step(self.step)
 
+    def _masks(self) -> list[Tensor]:
+        """Dropout between layers, the same units at every row (Gal and Ghahramani 2016)."""
+        recipe = self.recipe
+        if not recipe.dropout:
+            return []
+        generator = random_generator(self.seed, "dropout", self.step + 1, self.device)
+        keep = torch.empty(recipe.batch_size, 2 * recipe.hidden_size, device=self.device)
+        kept = 1 - recipe.dropout
+        return [
+            keep.bernoulli(kept, generator=generator)[self._share] / kept
+            for _ in range(recipe.layers - 1)
+        ]
+
+    def _pooled(self, parts: Sequence[Scores]) -> Scores:
+        """The scores on all the images that parts, here and in the group's other processes, are of."""
+        n, loss, accuracy = self._group.total(
+            sum(part.n for part in parts),
+            sum(part.n * part.loss for part in parts),
+            sum(part.n * part.accuracy for part in parts),
+        )
+        return Scores(int(n), loss / n, accuracy / n)
+
     @torch.no_grad()
     def _scores(self, rows: Tensor, labels: Tensor) -> Scores:
+        if not len(labels):
+            return Scores(0, 0.0, 0.0)
         logits = self.network(rows)
         loss = nn.functional.cross_entropy(logits, labels).item()
         accuracy = (logits.argmax(dim=1) == labels).double().mean().item()
@@ -169,11 +198,7 @@ class Training:
         for start in range(0, len(images), VALIDATION_BATCH_SIZE):
             some = slice(start, start + VALIDATION_BATCH_SIZE)
             parts.append(self._scores(to_rows(images[some]), labels[some]))
-        return Scores(
-            len(images),
-            sum(part.n * part.loss for part in parts) / len(images),
-            sum(part.n * part.accuracy for part in parts) / len(images),
-        )
+        return self._pooled(parts)
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
         """The network's arrays, by the names of `Architecture.parameter_shapes`.

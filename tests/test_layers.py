@@ -23,6 +23,7 @@ OWNERS = {
     "torch": {
         "network.birnn",
         "optimizers",
+        "distributed",
         "training",
         "session",
         "data.rows",
@@ -54,6 +55,7 @@ LAYERS = [
     },
     {"recipes", "network.birnn", "network.forward", "data.strokes", "data.augment", "data.light"},
     {"network.checkpoint", "data.ink", "data.outliers", "data.batches", "optimizers"},
+    {"distributed"},
     {"training", "data.images"},
     {"runs", "data.folders", "data.strip"},
     {"data.datasets"},

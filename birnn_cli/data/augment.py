@@ -25,29 +25,38 @@ BEND_POINTS = 5
 THICKNESS = 0.4
 
 
-def augment(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+def augment(
+    images: Tensor,
+    strength: float,
+    generator: torch.Generator,
+    total: int | None = None,
+    share: slice = slice(None),
+) -> Tensor:
     """Change each image of a batch a little, each in its own way.
 
     Args:
         images: Shape (batch, height, width), float32 in [0, 1], ink light on black.
         strength: Multiplies every range, 0 or more; 0 changes nothing.
         generator: Where the changes are drawn from; on the CPU.
+        total: Images that changes are drawn for, where `images` are a share of them.
+        share: Which.
 
     Returns:
         The same shape, dtype, range and device.
     """
     batch, height, width = images.shape
-    drawn = torch.rand(7, batch, generator=generator) * 2 - 1
-    turn, log_x, log_y, shear, right, down, thickness = drawn * strength
+    total = total or batch
+    drawn = torch.rand(7, total, generator=generator) * 2 - 1
+    turn, log_x, log_y, shear, right, down, thickness = (drawn * strength)[:, share]
     cos, sin = torch.cos(turn * TURN_RADIANS), torch.sin(turn * TURN_RADIANS)
     scale_x, scale_y, shear = (log_x * LOG_SCALE).exp(), (log_y * LOG_SCALE).exp(), shear * SHEAR
     # Where each pixel of the new image is taken from; the picture reaches from -1 to 1.
     to_x = [cos * scale_x, (shear * cos - sin) * scale_y, right * SHIFT_PIXELS * 2 / width]
     to_y = [sin * scale_x, (shear * sin + cos) * scale_y, down * SHIFT_PIXELS * 2 / height]
     affine = torch.stack([*to_x, *to_y], dim=1).view(batch, 2, 3)
-    bend = torch.randn(batch, 2, BEND_POINTS**2, generator=generator)
-    bend *= torch.rand(batch, 1, 1, generator=generator) * strength * BEND_PIXELS * 2 / width
-    by = torch.cat([affine, bend], dim=2).to(images.device)  # (batch, 2, 3 + BEND_POINTS²)
+    bend = torch.randn(total, 2, BEND_POINTS**2, generator=generator)
+    bend *= torch.rand(total, 1, 1, generator=generator) * strength * BEND_PIXELS * 2 / width
+    by = torch.cat([affine, bend[share]], dim=2).to(images.device)  # (batch, 2, 3 + BEND_POINTS²)
     places = (by @ _basis(height, width, images.device)).view(batch, 2, height, width)
     thickness = (thickness * THICKNESS).clamp(-1, 1).to(images.device)
     thick = _thicken(images, thickness[:, None, None])

@@ -37,6 +37,7 @@ class Batches:
         images: Images (n, 28, 28) uint8 and their labels (n,) int64.
         mixed: What else is in every batch: a name, its share of a batch, and images and labels of the
             same kinds.
+        share: Which images of every batch are wanted, as `rank::size`.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class Batches:
         device: torch.device,
         images: Labelled,
         mixed: Sequence[tuple[str, float, Labelled]] = (),
+        share: slice = slice(0, None, 1),
     ) -> None:
-        self._seed, self._strength = seed, recipe.augment
+        self._seed, self._strength, self._total = seed, recipe.augment, recipe.batch_size
+        self._share = share
         sizes = [round(share * recipe.batch_size) for _, share, _ in mixed]
         self._sources = [_Source("order", recipe.batch_size - sum(sizes), seed, device, images)]
         for (name, _, own), size in zip(mixed, sizes, strict=True):
@@ -61,12 +64,18 @@ class Batches:
             step: Steps done before it.
 
         Returns:
-            Rows (batch_size, 28, 28) float32 in [0, 1] and labels (batch_size,) int64, on the device.
+            Rows (share, 28, 28) float32 in [0, 1] and labels (share,) int64, on the device.
         """
-        parts = [source.take(step) for source in self._sources]
+        parts, place = [], 0
+        for source in self._sources:
+            # Where in this source the strided share of the whole batch begins.
+            first = (self._share.start - place) % self._share.step
+            parts.append(source.take(step, slice(first, None, self._share.step)))
+            place += source.size
         rows = to_rows(torch.cat([images for images, _ in parts]))
         if self._strength:
-            rows = augment(rows, self._strength, random_generator(self._seed, "augment", step))
+            generator = random_generator(self._seed, "augment", step)
+            rows = augment(rows, self._strength, generator, self._total, self._share)
         return rows, torch.cat([labels for _, labels in parts])
 
 
@@ -76,22 +85,22 @@ class _Source:
     def __init__(
         self, purpose: str, size: int, seed: int, device: torch.device, images: Labelled
     ) -> None:
-        self._purpose, self._size, self._seed, self._device = purpose, size, seed, device
+        self._purpose, self.size, self._seed, self._device = purpose, size, seed, device
         self._images, self._labels = (torch.from_numpy(array).to(device) for array in images)
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
 
-    def take(self, step: int) -> tuple[Tensor, Tensor]:
-        """Images (size, 28, 28) uint8 and labels (size,) of a step.
+    def take(self, step: int, share: slice) -> tuple[Tensor, Tensor]:
+        """Images (share, 28, 28) uint8 and labels (share,) of a step, of the `size` that it has.
 
         A batch across the end of a shuffle takes the rest of it and then the start of the next, so
         that no batch is short.
         """
-        start, end, total, indices = step * self._size, (step + 1) * self._size, len(self._images), []
+        start, end, total, indices = step * self.size, (step + 1) * self.size, len(self._images), []
         while start < end:
             number, place = divmod(start, total)
             indices.append(self._shuffle(number)[place : place + end - start])
             start += len(indices[-1])
-        chosen = torch.cat(indices)
+        chosen = torch.cat(indices)[share]
         return self._images[chosen], self._labels[chosen]
 
     def _shuffle(self, number: int) -> Tensor:

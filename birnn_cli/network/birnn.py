@@ -1,6 +1,6 @@
 """The network in torch, for training: rows (batch, 28, 28) to logits (batch, num_classes)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -45,17 +45,13 @@ class BiRNN(nn.Module):
         )
         self.head = nn.Linear(architecture.num_features, architecture.num_classes)
 
-    def forward(
-        self, rows: Tensor, dropout: float = 0.0, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def forward(self, rows: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
         """Read a batch of images.
 
         Args:
             rows: Shape (batch, 28, 28), float32 in [0, 1].
-            dropout: Share of the units between two layers that is dropped, the same ones at every row
-                (Gal and Ghahramani 2016); in [0, 1).
-            generator: Where the dropped units are drawn from; on the device of `rows`. Without one
-                nothing is dropped.
+            masks: Between two layers each, what the units are multiplied by, the same at every row:
+                shape (batch, 2 hidden), float32; none changes nothing.
 
         Returns:
             Logits of shape (batch, num_classes), float32.
@@ -65,10 +61,8 @@ class BiRNN(nn.Module):
             sequence = torch.cat([sequence, rows.permute(2, 0, 1)], dim=2)  # (28, batch, 56)
         top = len(self.layers) - 1
         for place, layer in enumerate(cast(Iterable[_Layer], self.layers)):
-            if place and generator is not None and dropout:
-                keep = torch.empty(sequence.shape[1:], device=sequence.device)
-                keep.bernoulli_(1 - dropout, generator=generator)
-                sequence = sequence * (keep / (1 - dropout))
+            if place and masks:
+                sequence = sequence * masks[place - 1]
             forwards = layer.fw(sequence)[0]  # (28, batch, hidden)
             if place == top and self.architecture.readout == "last":
                 return self._head(forwards[-1], _first_step(layer.bw, sequence[-1]))

@@ -1,0 +1,153 @@
+"""Several processes that learn as one, under `torchrun`; alone, a process is a group of one."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import distributed, nn
+
+from birnn_cli.errors import BirnnError, DivergedError, ElsewhereError, InterruptedRunError
+
+T = TypeVar("T")
+Lock = TypeVar("Lock")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Processes that do the same work on shares of every batch.
+
+    Attributes:
+        rank: Which of them this one is, from 0: the first leads, and alone prints and writes.
+        size: How many there are.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process prints and writes."""
+        return self.rank == 0
+
+    def lead(self, work: Callable[[], tuple[T, Lock]]) -> tuple[T, Lock | None]:
+        """Have the leader alone do some work; its result goes to all, what it holds stays with it.
+
+        Raises:
+            ElsewhereError: The leader failed, and says why.
+        """
+        if self.size == 1:
+            return work()
+        told: list[Any] = [None]
+        held = None
+        try:
+            if self.leads:
+                told[0], held = work()
+        finally:
+            distributed.broadcast_object_list(told)
+        if told[0] is None:
+            raise ElsewhereError
+        return told[0], held
+
+    def agree(self, work: Callable[[], T]) -> T:
+        """Do some work in every process; where it fails in some, the first of them says why.
+
+        Raises:
+            ElsewhereError: It failed in another process that says why.
+        """
+        if self.size == 1:
+            return work()
+        result, error = None, None
+        try:
+            result = work()
+        except (BirnnError, OSError) as own:
+            error = own
+        failed: list[bool | None] = [None] * self.size
+        distributed.all_gather_object(failed, error is not None)
+        if error is not None and self.rank == failed.index(True):
+            raise error
+        if any(failed):
+            raise ElsewhereError
+        return result  # type: ignore[return-value]
+
+    def most(self, *values: int) -> int:
+        """The largest number that any process has, 0 where none has one."""
+        largest = torch.tensor(max(values, default=0))
+        distributed.all_reduce(largest, distributed.ReduceOp.MAX)
+        return int(largest)
+
+    def total(self, *values: float) -> list[float]:
+        """The sum over all processes of each value."""
+        if self.size == 1:
+            return list(values)
+        backend = distributed.get_backend()
+        sums = torch.tensor(values, dtype=torch.float64, device="cuda" if backend == "nccl" else "cpu")
+        distributed.all_reduce(sums)
+        return sums.tolist()
+
+    def gather(self, value: T) -> list[T]:
+        """The value of every process, in the order of their ranks."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] = [None] * self.size
+        distributed.all_gather_object(values, value)
+        return values
+
+    def wrap(self, network: nn.Module, *, unused: bool) -> nn.Module:
+        """The network, its gradients averaged over the processes; `unused` if some have none."""
+        if self.size == 1:
+            return network
+        return nn.parallel.DistributedDataParallel(network, find_unused_parameters=unused)
+
+
+ALONE = Group()
+
+
+def is_launched() -> bool:
+    """Whether `torchrun` started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def is_restarted() -> bool:
+    """Whether `torchrun` started this process again, after one of the group had ended."""
+    return is_launched() and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
+
+
+def local_device(device: torch.device) -> torch.device:
+    """The GPU that belongs to this process of its machine, where the group computes on GPUs."""
+    if device.type != "cuda" or not is_launched():
+        return device
+    return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+
+
+@contextmanager
+def joined(device: str | None) -> Iterator[Group]:
+    """The group that `torchrun` started this process in.
+
+    Args:
+        device: As `birnn train --device` has it.
+
+    Raises:
+        ElsewhereError: Another process of the group ended.
+    """
+    if not is_launched():
+        yield ALONE
+        return
+    on_cpu = device == "cpu" or not torch.cuda.is_available()
+    distributed.init_process_group("gloo" if on_cpu else "nccl")
+    group = Group(distributed.get_rank(), distributed.get_world_size())
+    try:
+        yield group
+    except (DivergedError, InterruptedRunError):  # in all of them at the same step
+        if group.leads:
+            raise
+        raise ElsewhereError from None
+    except RuntimeError as error:
+        # Gloo raises a plain RuntimeError when a process it talks to is gone.
+        if isinstance(error, distributed.DistError) or "gloo" in str(error):
+            raise ElsewhereError from None
+        raise
+    finally:
+        distributed.destroy_process_group()
