@@ -74,7 +74,10 @@ class Group:
 
     def most(self, *values: int) -> int:
         """The largest number that any process has, 0 where none has one."""
-        largest = torch.tensor(max(values, default=0))
+        own = max(values, default=0)
+        if self.size == 1:
+            return own
+        largest = torch.tensor(own, device=_device())
         distributed.all_reduce(largest, distributed.ReduceOp.MAX)
         return int(largest)
 
@@ -82,8 +85,7 @@ class Group:
         """The sum over all processes of each value."""
         if self.size == 1:
             return list(values)
-        backend = distributed.get_backend()
-        sums = torch.tensor(values, dtype=torch.float64, device="cuda" if backend == "nccl" else "cpu")
+        sums = torch.tensor(values, dtype=torch.float64, device=_device())
         distributed.all_reduce(sums)
         return sums.tolist()
 
@@ -103,6 +105,11 @@ class Group:
 
 
 ALONE = Group()
+
+
+def _device() -> str:
+    """Where what is exchanged has to be."""
+    return "cuda" if distributed.get_backend() == "nccl" else "cpu"
 
 
 def is_launched() -> bool:

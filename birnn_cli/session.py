@@ -122,11 +122,10 @@ class Session:
             InterruptedRunError: Ctrl-C or SIGTERM came; the run is saved as it stands.
             OSError: A row or a checkpoint cannot be written; the last good one stays.
         """
-        leads, alone = self._group.leads, self._group.size == 1
-        metrics = runs.Metrics(self.folder, self._training.step) if leads else None
+        metrics = runs.Metrics(self.folder, self._training.step) if self._group.leads else None
         started = saved_at = time.perf_counter()
         try:
-            with interrupts.noted(patient=not alone) as signals:
+            with interrupts.noted(patient=self._group.size > 1) as signals:
                 for step in self._training.steps():
                     self._seconds = time.perf_counter() - started
                     validate_step = self.config.recipe.validate_step
@@ -134,7 +133,7 @@ class Session:
                     if last or (validate_step and step.step % validate_step == 0):
                         step = replace(step, validation=self._training.validate())
                     self._note(metrics, step)
-                    signal = max(signals, default=0) if alone else self._group.most(*signals)
+                    signal = self._group.most(*signals)
                     stopped = bool(signal) and not last
                     is_due = last or stopped or time.perf_counter() - saved_at >= self.save_every
                     if metrics is not None and is_due:

@@ -5,25 +5,42 @@ float32, Adam, the last row's outputs. All train on the same images in memory, m
 notebook's recipe and the plain loop also show loss and accuracy every ten steps, on the same network.
 
 python examples/benchmark.py [PAIRS (5)] [SECONDS a measurement (4)]
+
+With --scale: how the cost grows with the batch, the hidden size, the processes and the files.
+
+python examples/benchmark.py --scale [SECONDS a measurement (3)] [FILES (100000)]
 """
 
+import os
 import platform
+import resource
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from birnn_cli.data import batches, strokes
+from birnn_cli.data.files import to_png
+from birnn_cli.distributed import joined
 from birnn_cli.recipes import RECIPES
 from birnn_cli.training import Training, resolve_precision
 
 CPU = torch.device("cpu")
 BATCH_SIZE, DISPLAY_STEP = 128, 10
+# Batches at the notebook's hidden size, and hidden sizes at one batch.
+SCALES = [(size, 128) for size in (64, 256, 1024, 4096, 16_384)]
+SCALES += [(256, size) for size in (32, 64, 256, 512)]
 
 
 def plain(images: torch.Tensor, labels: torch.Tensor, seconds: float) -> float:
@@ -116,5 +133,87 @@ def main(pairs: int = 5, seconds: float = 4.0) -> None:
         print("  " + ", ".join(f"{part} {share:.1%}" for part, share in parts.items()))
 
 
+def rate(batch_size: int, hidden_size: int, seconds: float) -> None:
+    """Print the images a second of the notebook's recipe, by this process or its group."""
+    images, labels = strokes.draw("train", 5_000)
+    values = {"samples": 10**9, "batch_size": batch_size, "hidden_size": hidden_size}
+    with joined("cpu") as group:
+        recipe = RECIPES["notebook"].override(values)
+        held_out = images[:100], labels[:100]
+        training = Training(recipe, 10, 0, CPU, (images, labels), held_out, group=group)
+        steps = training.steps()
+        next(steps)
+        started = time.perf_counter()
+        next(steps)
+        count = group.most(2 + int(seconds / (time.perf_counter() - started)))  # the same in all
+        started = time.perf_counter()
+        for _ in range(count):
+            next(steps)
+        if group.leads:
+            print(count * batch_size / (time.perf_counter() - started))
+
+
+def scale(seconds: float = 3.0, files: int = 100_000) -> None:
+    """Print two tables: training by batch and hidden size, reading by files."""
+    print(f"torch {torch.__version__}, Python {platform.python_version()}, {os.cpu_count()} cores")
+    print("batch  hidden size  1 process, 1 thread  1 process, 2 threads  2 processes   images/s")
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    for batch_size, hidden_size in SCALES:
+        rates = []
+        for before, threads in (((), "1"), ((), "2"), (torchrun, "1")):
+            own = (__file__, "--rate", str(batch_size), str(hidden_size), str(seconds))
+            environment = {**os.environ, "OMP_NUM_THREADS": threads}
+            done = subprocess.run(
+                [sys.executable, *before, *own], env=environment, capture_output=True, check=True
+            )
+            rates.append(float(done.stdout))
+        one, two, processes = (f"{each:,.0f}" for each in rates)
+        print(f"{batch_size:>5,}  {hidden_size:>11}  {one:>19}  {two:>20}  {processes:>11}")
+    print("files    seconds  files/s  memory of all processes, MiB")
+    images, _ = strokes.draw("test", 1000)
+    with tempfile.TemporaryDirectory() as folder:
+        kept = 0
+        for count in (files // 100, files // 10, files):
+            for number in range(kept, count):
+                write_digit(Path(folder), number, images)
+            kept = count
+            took, memory = read_folder(folder)
+            print(f"{count:>7,}  {took:>7.1f}  {count / took:>7,.0f}  {memory:>28,.0f}")
+
+
+def write_digit(folder: Path, number: int, images: NDArray[np.uint8]) -> None:
+    """A PNG file of 28 by 28 pixels, one of 1,000; those of the same pixels are one on disk."""
+    path = folder / f"{number:06}.png"
+    if number < 1000:
+        path.write_bytes(to_png(images[number]))
+    else:
+        path.hardlink_to(folder / f"{number % 1000:06}.png")
+
+
+def read_folder(folder: str) -> tuple[float, float]:
+    """Seconds and the most MiB that `birnn predict` takes for a folder, its processes included."""
+    started, most = time.perf_counter(), 0
+    command = [sys.executable, "-m", "birnn_cli", "predict", folder, "--quiet"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        with suppress(OSError):  # one may have just ended
+            members = [str(process.pid), *children.read_text().split()]
+            pages = (Path(f"/proc/{pid}/statm").read_text().split()[1] for pid in members)
+            most = max(most, sum(map(int, pages)))
+        time.sleep(0.1)
+    return time.perf_counter() - started, most * resource.getpagesize() / 2**20
+
+
+def command(arguments: list[str]) -> None:
+    """Run what the command line asks for."""
+    if arguments[:1] == ["--rate"]:
+        rate(int(arguments[1]), int(arguments[2]), float(arguments[3]))
+    elif arguments[:1] == ["--scale"]:
+        scale(*(kind(value) for kind, value in zip((float, int), arguments[1:], strict=False)))
+    else:
+        main(*(kind(value) for kind, value in zip((int, float), arguments, strict=False)))
+
+
 if __name__ == "__main__":
-    main(*(kind(value) for kind, value in zip((int, float), sys.argv[1:], strict=False)))
+    command(sys.argv[1:])
