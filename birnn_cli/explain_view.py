@@ -126,8 +126,9 @@ def draw(explanation: Explanation, answer: str) -> bytes:
 
 
 def _shown(explanation: Explanation) -> list[int]:
-    """The classes that are shown, in their order: all, or the likeliest of the whole and its parts."""
+    """The classes that are shown, in their order: all, or the answer and the likeliest of the parts."""
     likely = explanation.downwards.max(axis=0) + explanation.upwards.max(axis=0)
+    likely[explanation.answer] = np.inf
     return sorted((-likely).argsort(kind="stable")[:MAX_CLASSES].tolist())
 
 
@@ -137,7 +138,6 @@ def _heat(axes: "Axes", likely: NDArray[np.float64], names: list[str], answer: i
 
     heat = axes.imshow(likely, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.set_xticks(range(len(names)), names, parse_math=False)
-    axes.get_xticklabels()[answer].set_fontweight("bold")
     if max(map(len, names)) > 2:
         axes.tick_params(axis="x", rotation=90)
     axes.set_xlabel("class")
@@ -153,7 +153,7 @@ def show(explanation: Explanation) -> None:
     console = Console(stderr=True, highlight=False)
     name = printable(explanation.classes[explanation.answer])
     note("t: row; the answer to rows 0 to t alone; to rows t to 27 alone; by how many nats")
-    note(f"log p({name}) falls when row t alone is blank (above 0: the row speaks for the answer)")
+    note(f"log p({name}) falls when row t alone is blank (above 0: it speaks for the answer)")
     for row, levels in enumerate(explanation.pixels.tolist()):
         fall = explanation.falls[row]
         text = "  ".join(

@@ -127,7 +127,7 @@ def main(seeds: int = 5, samples: int = 100_000, pictures: int = 1000, figure: s
         mean = sum(shares) / len(shares)
         print(f"{readout:>8}  mean {mean:.2%}, from {min(shares):.2%} to {max(shares):.2%}")
     path = Path(figure) if figure else HERE / "readouts.png"
-    draw(found).savefig(path, dpi=130, metadata={"Software": None})
+    draw(found).savefig(path, dpi=110, metadata={"Software": None})
 
 
 if __name__ == "__main__":

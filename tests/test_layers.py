@@ -16,7 +16,8 @@ MODULES = sorted(
 # Who may import a library, wherever in the file; everyone else may not.
 OWNERS = {
     "typer": {"cli"},
-    "rich": {"console"},
+    "rich": {"console", "explain_view"},
+    "matplotlib": {"explain_view"},
     "PIL": {"data.files", "data.strokes", "data.strip"},
     "cv2": {"data.light", "data.ink", "data.images", "data.strip", "data.outliers"},
     "torchvision": {"data.download"},
@@ -39,8 +40,9 @@ LAYERS = [
     {"training", "data.images"},
     {"runs", "data.folders", "data.strip"},
     {"data.datasets"},
-    {"session", "evaluation", "prediction"},
+    {"session", "evaluation", "prediction", "explain"},
     {"console"},
+    {"explain_view"},
     {"cli"},
     {"__main__"},
 ]
@@ -106,7 +108,7 @@ def test_torch_is_not_loaded_to_help_or_to_read(arguments: list[str], tmp_path: 
     program = (
         "import sys\nfrom birnn_cli.__main__ import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    code = end.code or 0\n"
-        "loaded = {'torch', 'torchvision'} & set(sys.modules)\n"
+        "loaded = {'torch', 'torchvision', 'matplotlib', 'birnn_cli.explain'} & set(sys.modules)\n"
         "assert not loaded, loaded\nassert code == 0\n"
     )
     command = [word.format(digit=digit) for word in arguments]
