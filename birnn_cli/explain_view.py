@@ -151,31 +151,27 @@ def show(explanation: Explanation) -> None:
     from rich.text import Text
 
     console = Console(stderr=True, highlight=False)
-    name = printable(explanation.classes[explanation.answer])
-    note("t: row; the answer to rows 0 to t alone; to rows t to 27 alone; by how many nats")
-    note(f"log p({name}) falls when row t alone is blank (above 0: it speaks for the answer)")
+    names = [printable(name)[:4] for name in explanation.classes]
+    width = max(map(len, names))
+
+    def likeliest(likely: NDArray[np.float64]) -> str:
+        return f"{names[likely.argmax()]:<{width}} {likely.max():>4.0%}"
+
+    note("answers to rows 0..t alone and to rows t..27 alone; by how many nats the")
+    note(
+        f"log-probability of {names[explanation.answer]} falls without row t (above 0: the row is for it)"
+    )
+    note(f" t  {'0..t':>{width + 5}}  {'t..27':>{width + 5}}  {'fall':>8}")
     for row, levels in enumerate(explanation.pixels.tolist()):
         fall = explanation.falls[row]
-        text = "  ".join(
-            (
-                f"{row:>2}",
-                _likeliest(explanation, explanation.downwards[row]),
-                _likeliest(explanation, explanation.upwards[row]),
-                f"{fall:+8.4f}",
-            )
-        )
+        parts = f"{likeliest(explanation.downwards[row])}  {likeliest(explanation.upwards[row])}"
+        text = f"{row:>2}  {parts}  {round(fall, 4) + 0.0:+8.4f}"  # no -0
         if console.color_system is None:  # two characters a pixel, fuller is lighter
             drawn = "".join(2 * " .:-=+*#%@"[level * 9 // 255] for level in levels)
             note(f"{text}  {drawn}".rstrip())
             continue
-        line = Text(f"{text}  ", "bold" if fall >= explanation.falls.max() else "")
+        line = Text(f"{text}  ", "bold" if fall == explanation.falls.max() > 0 else "")
         for level in levels:
             line.append("  ", f"on rgb({level},{level},{level})")
         # The margin of a picture may be cut where the terminal is narrow.
         console.print(line, no_wrap=True, overflow="crop")
-
-
-def _likeliest(explanation: Explanation, likely: NDArray[np.float64]) -> str:
-    """The likeliest class and its probability, of a fixed width."""
-    best = int(likely.argmax())
-    return f"{printable(explanation.classes[best])[:4]} {likely[best]:>4.0%}"

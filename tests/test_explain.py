@@ -134,14 +134,14 @@ def test_the_file_is_a_picture_and_the_result_is_what_it_is_without(here: Path, 
 def test_the_terminal_shows_a_line_a_row_plain_in_a_pipe(here: Path) -> None:
     done = run_birnn("predict", "7.jpg", "--explain", "-", "-q", cwd=here)
     assert done.out == run_birnn("predict", "7.jpg", "-q", cwd=here).out
-    lines = done.err.splitlines()[2:]
+    lines = done.err.splitlines()[3:]
     assert [int(line.split()[0]) for line in lines] == list(range(28))
     assert lines[0].split()[3:5] == lines[27].split()[1:3] == ["7", "100%"]
     assert "@@" in done.err and "\x1b" not in done.err
     colours = {"NO_COLOR": "", "FORCE_COLOR": "1", "COLORTERM": "truecolor", "TERM": "xterm-256color"}
     done = run_birnn("predict", "7.jpg", "--explain", "-", "-q", cwd=here, **colours)
     shown = re.sub(r"\x1b\[[0-9;]*m", "", done.err).splitlines()
-    assert "48;2;255;255;255" in done.err and max(map(len, shown)) <= 80 and len(shown) == 30
+    assert "48;2;255;255;255" in done.err and max(map(len, shown)) <= 80 and len(shown) == 31
 
 
 @pytest.mark.parametrize(("name", "code"), [("blank.png", 0), ("text.png", 1), ("nowhere.png", 1)])
