@@ -157,10 +157,8 @@ def show(explanation: Explanation) -> None:
     def likeliest(likely: NDArray[np.float64]) -> str:
         return f"{names[likely.argmax()]:<{width}} {likely.max():>4.0%}"
 
-    note("answers to rows 0..t alone and to rows t..27 alone; by how many nats the")
-    note(
-        f"log-probability of {names[explanation.answer]} falls without row t (above 0: the row is for it)"
-    )
+    note("answers to rows 0..t alone and to rows t..27 alone; by how many nats the log-")
+    note(f"probability of {names[explanation.answer]} falls without row t (above 0: the row is for it)")
     note(f" t  {'0..t':>{width + 5}}  {'t..27':>{width + 5}}  {'fall':>8}")
     for row, levels in enumerate(explanation.pixels.tolist()):
         fall = explanation.falls[row]
