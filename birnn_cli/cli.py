@@ -266,6 +266,14 @@ def predict(
     save_stages: Annotated[
         Path | None, _option("A folder for how each was read, stage by stage, as PNG.", default=False)
     ] = None,
+    explain: Annotated[
+        Path | None,
+        _option(
+            "A PNG file for how the answer to one picture comes about, row by row; - shows it here.",
+            default=False,
+            metavar="FILE",
+        ),
+    ] = None,
     several: Annotated[
         bool, _option("Answer to each digit of a picture, from left to right.", "--several")
     ] = False,
@@ -286,6 +294,10 @@ def predict(
     with _reporting("predict", as_json=as_json), ExitStack() as opened:
         from birnn_cli import console, prediction, progress, runs
 
+        if explain is not None:
+            from birnn_cli import explain_view
+
+            explain_view.check(explain, paths, several=several, force=force)
         _, network = runs.find_checkpoint(checkpoint, _silent if quiet else console.note)
         options = prediction.Options(
             top_k=top_k, invert=invert, several=several, stages=save_stages is not None
@@ -312,6 +324,8 @@ def predict(
                 stages.save(answer.source, answer.stages)
             if answer.pixels is not None and preview:
                 console.show_preview(answer.source.path, answer.pixels)
+            if answer.pixels is not None and explain is not None:
+                explain_view.view(explain, network, answer)
     if num_several and not quiet:
         console.note(f"several digits in {num_several:,}: --several reads each of them")
     if failed:

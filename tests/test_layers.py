@@ -16,7 +16,8 @@ MODULES = sorted(
 # Who may import a library, wherever in the file; everyone else may not.
 OWNERS = {
     "typer": {"cli"},
-    "rich": {"console", "progress"},
+    "rich": {"console", "progress", "explain_view"},
+    "matplotlib": {"explain_view"},
     "PIL": {"data.files", "data.strokes", "data.strip"},
     "cv2": {"data.light", "data.ink", "data.images", "data.strip", "data.outliers"},
     "torchvision": {"data.download"},
@@ -57,11 +58,11 @@ LAYERS = [
     {"training", "data.images"},
     {"runs", "data.folders", "data.strip"},
     {"data.datasets"},
-    {"session", "evaluation", "prediction"},
+    {"session", "evaluation", "prediction", "explain"},
     {"request", "onnx_graph"},
     {"export", "tensorboard"},
     {"console"},
-    {"progress"},
+    {"progress", "explain_view"},
     {"cli"},
     {"__main__"},
 ]
