@@ -27,31 +27,33 @@ def page(network: Checkpoint) -> bytes:
     Raises:
         ConfigError: The network is too large for a page.
     """
-    style = _part("style.css")
-    script = "\n".join(map(_part, SCRIPTS))
-    values, halves = _values(network), _are_halves(network.weights)
-    values["dtype"] = "float16" if halves else "float32"
+    architecture = network.about.config.architecture
+    dtype = "float16" if _are_halves(network.weights) else "float32"
+    values = {**_values(network), "dtype": dtype, "weights": ""}
+    # In base64; measured before it is made, since a network may be a thousand times too large.
+    size = len(_document(values)) + -(-architecture.num_parameters * np.dtype(dtype).itemsize // 3) * 4
+    if size > MAX_BYTES:
+        raise ConfigError(
+            f"the page would have {size:,} bytes, for this network's {architecture.num_parameters:,} "
+            f"weights in {dtype}, expected at most {MAX_BYTES:,}: name a smaller network with --checkpoint"
+        )
+    little_endian = np.dtype(dtype).newbyteorder("<")
+    arrays = (network.weights[name] for name in architecture.parameter_shapes())
+    content = b"".join(array.astype(little_endian).tobytes() for array in arrays)
+    return _document({**values, "weights": base64.b64encode(content).decode()})
+
+
+def _document(values: dict[str, Any]) -> bytes:
+    """The page's parts as one document, with what it knows of the network."""
+    style, script = _part("style.css"), "\n".join(map(_part, SCRIPTS))
     parts = {
         "STYLE": style,
         "STYLE_HASH": _hash(style),
         "SCRIPT": script,
         "SCRIPT_HASH": _hash(script),
+        # In a script's element only `<` can end it or begin a comment.
+        "NETWORK": json.dumps(values).replace("<", "\\u003c"),
     }
-    number = network.about.config.architecture.num_parameters
-    size = sum(map(len, parts.values())) + -(-number * (2 if halves else 4) // 3) * 4
-    if size > MAX_BYTES:
-        raise ConfigError(
-            f"the page would have {size / 1e6:.1f} MB with this network's {number:,} weights in "
-            f"{values['dtype']}, expected at most {MAX_BYTES / 1e6:.0f}: export a smaller network "
-            "with --checkpoint, such as one of --recipe fast"
-        )
-    dtype = np.dtype(values["dtype"]).newbyteorder("<")
-    arrays = (network.weights[name] for name in network.about.config.architecture.parameter_shapes())
-    values["weights"] = base64.b64encode(
-        b"".join(array.astype(dtype).tobytes() for array in arrays)
-    ).decode()
-    # In a script's element only `<` can end it or begin a comment; JSON's own escapes do the rest.
-    parts["NETWORK"] = json.dumps(values).replace("<", "\\u003c")
     return re.sub("@([A-Z_]+)@", lambda found: parts[found[1]], _part("index.html")).encode()
 
 

@@ -22,9 +22,9 @@
  */
 
 // Of the sheet that is read; what is seen of it is as large and as fine as the screen has it.
-const SHEET_SIDE = 280;
-const PEN_WIDTH = 20;
-const [KEY_STEP, SMALL_KEY_STEP] = [14, 4];
+const SHEET_SIDE = 196;
+const PEN_WIDTH = 14;
+const [KEY_STEP, SMALL_KEY_STEP] = [10, 2];
 // A larger picture is brought to it by the browser, as large photos are by `birnn predict`.
 const MOST_SIDE = 1280;
 const READING_MILLISECONDS = 1500;

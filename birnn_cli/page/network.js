@@ -109,7 +109,8 @@ function fromHalves(bytes) {
 function run(network, rows) {
   const { num_layers, hidden_size } = network.architecture;
   let sequence = network.architecture.columns ? withColumns(rows) : rows;
-  let first = null;
+  /** @type {{down: Float32Array, up: Float32Array} | undefined} */
+  let first;
   for (let layer = 0; layer < num_layers; layer++) {
     const down = lstm(network, `layers.${layer}.fw`, sequence, false);
     const up = lstm(network, `layers.${layer}.bw`, sequence, true);
@@ -117,7 +118,7 @@ function run(network, rows) {
     sequence = sideBySide(down, up, hidden_size);
   }
   const logits = head(network, readOut(network.architecture, sequence));
-  return { probabilities: softmax(logits), .../** @type {Pass} */ (first) };
+  return { .../** @type {Pass} */ (first), probabilities: softmax(logits) };
 }
 
 /**

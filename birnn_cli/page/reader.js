@@ -231,7 +231,7 @@ function findInk(light) {
     const isSpeck = part.area < SPECK_AREA * main.area || sideOf(part) < SPECK_SIDE * sideOf(main);
     isKept[number + 1] = Number(!isSpeck);
   }
-  return Uint8Array.from(labels, (label) => isKept[label]);
+  return new Uint8Array(labels).map((_, k) => isKept[labels[k]]);
 }
 
 /**
@@ -338,11 +338,12 @@ function isOfPage({ width, height }, labels, label, part, tone) {
  * @returns {Uint8Array} (28, 28)
  */
 function normalise(light, ink) {
-  const { width, height } = light;
-  const mask = { width, height, data: Float32Array.from(ink) };
-  const near = filtered(mask, square(3), Math.max).data;
-  const strokes = { width, height, data: light.data.map((value, k) => near[k] * Math.max(0, value)) };
-  const fine = thickened(resized(cropped(strokes, ink), FINE * BOX_SIZE));
+  const own = boxOf(light.width, ink);
+  const mask = cropped({ ...light, data: new Float32Array(ink) }, own);
+  const strokes = cropped(light, own);
+  const near = widened(mask, 1).data;
+  strokes.data.forEach((value, k) => (strokes.data[k] = near[k] * Math.max(0, value)));
+  const fine = thickened(resized(strokes, FINE * BOX_SIZE));
   const scaled = resized(fine, BOX_SIZE);
   const box = new Uint8Array(BOX_SIZE * BOX_SIZE);
   const [top, left] = [scaled.height, scaled.width].map((side) => Math.floor((BOX_SIZE - side) / 2));
@@ -354,26 +355,32 @@ function normalise(light, ink) {
 }
 
 /**
- * The smallest rectangle with all of the ink.
- * @param {Grey} grey
+ * The smallest rectangle with all of the ink; right and bottom are exclusive.
+ * @param {number} width Of the picture.
  * @param {Uint8Array} ink
+ */
+function boxOf(width, ink) {
+  const box = { left: width, top: ink.length, right: 0, bottom: 0 };
+  for (let k = ink.indexOf(1); k >= 0; k = ink.indexOf(1, k + 1)) {
+    const [x, y] = [k % width, Math.floor(k / width)];
+    [box.left, box.right] = [Math.min(box.left, x), Math.max(box.right, x + 1)];
+    [box.top, box.bottom] = [Math.min(box.top, y), Math.max(box.bottom, y + 1)];
+  }
+  return box;
+}
+
+/**
+ * @param {Grey} grey
+ * @param {{left: number, top: number, right: number, bottom: number}} box
  * @returns {Grey}
  */
-function cropped({ width, data }, ink) {
-  let [left, top, right, bottom] = [width, ink.length, 0, 0];
-  ink.forEach((is, k) => {
-    if (!is) return;
-    const [x, y] = [k % width, Math.floor(k / width)];
-    [left, right] = [Math.min(left, x), Math.max(right, x + 1)];
-    [top, bottom] = [Math.min(top, y), Math.max(bottom, y + 1)];
-  });
+function cropped({ width, data }, { left, top, right, bottom }) {
   const across = right - left;
-  const size = across * (bottom - top);
-  const from = (/** @type {number} */ k) => (top + Math.floor(k / across)) * width + left + (k % across);
-  return {
-    ...{ width: across, height: bottom - top },
-    data: Float32Array.from({ length: size }, (_, k) => data[from(k)]),
-  };
+  const inside = new Float32Array(across * (bottom - top));
+  for (let y = top; y < bottom; y++) {
+    inside.set(data.subarray(y * width + left, y * width + right), (y - top) * across);
+  }
+  return { width: across, height: bottom - top, data: inside };
 }
 
 /**
@@ -404,7 +411,7 @@ function thickened(strokes) {
   // Along the middle of a line the distance to its edge is half its width.
   const halfWidth = percentile(inside.filter((distance) => distance > 0), 90);
   const missing = roundHalfEven(FINE * MIN_PEN_WIDTH - 2 * halfWidth);
-  return missing < 1 ? toned : filtered(toned, ellipse(missing + 1), Math.max);
+  return missing < 1 ? toned : dilated(toned, ellipse(missing + 1));
 }
 
 /**
@@ -426,10 +433,11 @@ function distances(width, height, isInside) {
     ...[-wide - 1, -wide + 1].map((move) => [move, 1.4]),
     ...[-wide - 2, -wide + 2, -2 * wide - 1, -2 * wide + 1].map((move) => [move, 2.1969]),
   ];
-  for (let k = 2 * wide; k < far.length - 2 * wide; k++) {
+  const [first, last] = [2 * wide + 2, far.length - 2 * wide - 3];
+  for (let k = first; k <= last; k++) {
     for (const [move, cost] of moves) far[k] = Math.min(far[k], far[k + move] + cost);
   }
-  for (let k = far.length - 2 * wide - 1; k >= 2 * wide; k--) {
+  for (let k = last; k >= first; k--) {
     for (const [move, cost] of moves) far[k] = Math.min(far[k], far[k - move] + cost);
   }
   return Float32Array.from(
@@ -561,57 +569,53 @@ function transposed({ width, height, data }) {
  */
 function opened(grey, share) {
   const reach = roundHalfEven(share * Math.max(grey.width, grey.height)) >> 1;
-  const shrunk = transposed(extremeAcross(transposed(extremeAcross(grey, reach, Math.min)), reach, Math.min));
-  return transposed(extremeAcross(transposed(extremeAcross(shrunk, reach, Math.max)), reach, Math.max));
+  return widened(negative(widened(negative(grey), reach)), reach);
 }
 
 /**
- * The lowest or highest value of each row within a reach; rows end at their ends.
+ * The highest value within a square around each pixel; the picture ends at its edges.
  * @param {Grey} grey
- * @param {number} reach
- * @param {(one: number, other: number) => number} choose
+ * @param {number} reach Half the square's side.
  * @returns {Grey}
  */
-function extremeAcross(grey, reach, choose) {
+function widened(grey, reach) {
+  return transposed(widenedAcross(transposed(widenedAcross(grey, reach)), reach));
+}
+
+/**
+ * @param {Grey} grey
+ * @param {number} reach
+ * @returns {Grey}
+ */
+function widenedAcross(grey, reach) {
   return fromRows(grey, grey.width, (x, row) => {
     let best = row[x];
     const end = Math.min(grey.width - 1, x + reach);
-    for (let k = Math.max(0, x - reach); k <= end; k++) best = choose(best, row[k]);
+    for (let k = Math.max(0, x - reach); k <= end; k++) {
+      if (row[k] > best) best = row[k];
+    }
     return best;
   });
 }
 
 /**
- * The lowest or highest of the pixels at some moves from each; moves beyond the edge do not count.
+ * The highest of the pixels at some moves from each; moves beyond the edge do not count.
  * @param {Grey} grey
  * @param {[number, number][]} moves To the right, and down.
- * @param {(one: number, other: number) => number} choose
  * @returns {Grey}
  */
-function filtered({ width, height, data }, moves, choose) {
+function dilated({ width, height, data }, moves) {
   const best = data.slice();
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       for (const [right, down] of moves) {
         const [u, v] = [x + right, y + down];
         if (u < 0 || v < 0 || u >= width || v >= height) continue;
-        best[y * width + x] = choose(best[y * width + x], data[v * width + u]);
+        best[y * width + x] = Math.max(best[y * width + x], data[v * width + u]);
       }
     }
   }
   return { width, height, data: best };
-}
-
-/**
- * Moves within a square around a pixel.
- * @param {number} size
- * @returns {[number, number][]}
- */
-function square(size) {
-  return Array.from({ length: size * size }, (_, k) => [
-    (k % size) - (size >> 1),
-    Math.floor(k / size) - (size >> 1),
-  ]);
 }
 
 /**
@@ -621,10 +625,13 @@ function square(size) {
  */
 function ellipse(size) {
   const radius = size >> 1;
-  return square(size).filter(([right, down]) => {
+  /** @type {[number, number][]} */
+  const moves = [];
+  for (let down = -radius; down < size - radius; down++) {
     const half = roundHalfEven(Math.sqrt(radius * radius - down * down));
-    return right >= -half && right <= half;
-  });
+    for (let right = -half; right <= Math.min(half, size - radius - 1); right++) moves.push([right, down]);
+  }
+  return moves;
 }
 
 /**
@@ -739,12 +746,16 @@ function threshold(values) {
 
 /** @param {Float32Array} values */
 function lowest(values) {
-  return values.reduce((one, other) => Math.min(one, other), Infinity);
+  let best = Infinity;
+  for (const value of values) if (value < best) best = value;
+  return best;
 }
 
 /** @param {Float32Array} values */
 function highest(values) {
-  return values.reduce((one, other) => Math.max(one, other), -Infinity);
+  let best = -Infinity;
+  for (const value of values) if (value > best) best = value;
+  return best;
 }
 
 /** @param {Float32Array} values */
