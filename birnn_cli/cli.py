@@ -14,7 +14,13 @@ from typing import Annotated, Any, Literal, TextIO
 import typer
 
 from birnn_cli import __version__, interrupts
-from birnn_cli.errors import BirnnError, ExitCode, InterruptedRunError, OutputExistsError
+from birnn_cli.errors import (
+    BirnnError,
+    ConfigError,
+    ExitCode,
+    InterruptedRunError,
+    OutputExistsError,
+)
 from birnn_cli.network.architecture import LIMITS, MAX_FORGET_BIAS, Readout
 from birnn_cli.recipes import RECIPES, Optimizer, Precision, Reader, Recipe, RecipeName, Schedule
 
@@ -367,6 +373,30 @@ def predict(
         console.note(f"several digits in {num_several:,}: --several reads each of them")
     if failed:
         raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="Where to, such as draw.html.", metavar="FILE")],
+    form: Annotated[
+        Literal["html"] | None,
+        _option("html: a page to draw in.", "--format", default="by the file's ending"),
+    ] = None,
+    force: Annotated[bool, _option("Replace a file that exists already.", "--force")] = False,
+    checkpoint: CheckpointPath = None,
+    quiet: Annotated[bool, _option("Print no notes.", "--quiet", "-q")] = False,
+) -> None:
+    """Make a page of a network, in one file: draw a digit and watch it being read."""
+    with _reporting("export", as_json=False):
+        from birnn_cli import console, files, page, runs
+
+        if form is None and file.suffix.lower() not in (".html", ".htm"):
+            raise ConfigError(f"{file} has no ending .html: take another name, or add --format html")
+        if file.exists() and not force:
+            raise OutputExistsError(f"{file} exists already: name another, or add --force to replace it")
+        _, network = runs.find_checkpoint(checkpoint, _silent if quiet else console.note)
+        files.write_atomically(file, page.page(network))
+        console.result(str(file))
 
 
 def _open_output(path: Path, *, force: bool) -> TextIO:

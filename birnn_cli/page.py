@@ -35,7 +35,7 @@ def page(network: Checkpoint) -> bytes:
     if size > MAX_BYTES:
         raise ConfigError(
             f"the page would have {size:,} bytes, for this network's {architecture.num_parameters:,} "
-            f"weights in {dtype}, expected at most {MAX_BYTES:,}: name a smaller network with --checkpoint"
+            f"weights in {dtype}, expected at most {MAX_BYTES:,}: name a smaller one with --checkpoint"
         )
     little_endian = np.dtype(dtype).newbyteorder("<")
     arrays = (network.weights[name] for name in architecture.parameter_shapes())

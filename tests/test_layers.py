@@ -40,7 +40,7 @@ LAYERS = [
     {"runs", "data.folders", "data.strip"},
     {"data.datasets"},
     {"session", "evaluation", "prediction"},
-    {"console"},
+    {"console", "page"},
     {"cli"},
     {"__main__"},
 ]

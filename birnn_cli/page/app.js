@@ -201,9 +201,10 @@ function finish() {
 /**
  * 0.998 as `99.8 %`.
  * @param {number} share
+ * @param {number} digits After the point.
  */
-function percent(share) {
-  return `${(100 * share).toFixed(1)} %`;
+function percent(share, digits = 1) {
+  return `${(100 * share).toFixed(digits)} %`;
 }
 
 /**
@@ -221,7 +222,7 @@ function showReading() {
   const isUnsure = reading !== null && probability < config.unsure_below;
   find("answer").textContent =
     label === null ? "no ink" : `${config.classes[label]}${isUnsure ? "?" : ""} (${percent(probability)})`;
-  find("doubt").textContent = isUnsure ? `unsure: below ${percent(config.unsure_below)}` : "";
+  find("doubt").textContent = isUnsure ? `unsure: below ${percent(config.unsure_below, 0)}` : "";
   for (const control of [slider, playButton]) control.disabled = !reading;
   find("down-mark").hidden = find("up-mark").hidden = !reading;
   showPixels();
@@ -270,8 +271,8 @@ function showStep(count) {
   slider.value = String(count);
   slider.setAttribute("aria-valuetext", `${count} of ${SIDE} rows`);
   find("step-text").textContent = `${count} of ${SIDE}`;
-  find("down-rows").textContent = `Forward: rows 1 to ${count}`;
-  find("up-rows").textContent = `Backward: rows ${SIDE} to ${SIDE + 1 - count}`;
+  find("down-rows").textContent = `Forward: rows 1–${count}`;
+  find("up-rows").textContent = `Backward: rows ${SIDE}–${SIDE + 1 - count}`;
   find("down-mark").style.setProperty("--at", String(count - 1));
   find("up-mark").style.setProperty("--at", String(SIDE - count));
   const answers = reading && partial(reading, count);
@@ -548,21 +549,20 @@ function introduce() {
   const layers = architecture.num_layers === 1 ? "one layer" : `${architecture.num_layers} layers`;
   find("about").textContent =
     `Recipe ${recipe}: ${layers} of ${architecture.hidden_size} units a direction, trained on ${dataset}` +
-    (accuracy === null ? "." : `; ${(100 * accuracy).toFixed(2)} % of its validation images right.`);
-  const step = architecture.columns ? "a row of pixels and the column of the same number" : "a row of pixels";
-  const readouts = {
-    last: "Its answer is made of both outputs at the last row, where the backward one has read one row",
-    states: "Its answer is made of what both remember after all rows",
-    pool: "Its answer is made of the mean and the highest of both outputs over all rows",
+    (accuracy === null ? "." : `; ${percent(accuracy, 2)} right on the validation images.`);
+  if (classes.every((name) => /^\d$/.test(name))) find("draw-title").textContent = "Draw a digit";
+  const step = architecture.columns ? "a row of pixels, and the column of the same number," : "a row of pixels";
+  const made = {
+    last: "what both put out at the last row, the first that the backward one reads",
+    states: "what both remember after all rows",
+    pool: "the mean and the highest of what both put out at each row",
   };
   find("how").textContent =
-    `The network sees a picture as 28 steps; at each it reads ${step} and changes a small memory. ` +
-    "One half of it, the forward LSTM, reads from the first row down, the other, the backward LSTM, from " +
-    "the last row up. The maps beside the picture show what the first layer of each puts out: a column " +
-    "is a unit, coloured where it is above zero, grey where it is below. " +
-    `${readouts[architecture.readout]}: a probability for each of ${classes.length} classes. ` +
-    "The bars show it for the rows read so far, as if the rest were blank.";
-  if (config.reader === "digit") find("draw-title").textContent = "Draw one";
+    `The network reads ${step} at a time and keeps a small memory of what it has read: its forward half from ` +
+    "the first row down, its backward half from the last row up. The maps beside the picture show what " +
+    "the two put out in the first layer: a column is a unit, coloured where it is above zero, grey where it " +
+    `is below. The answer, a probability for each class, is made of ${made[architecture.readout]}. The bars ` +
+    "are the network's answers to the rows read so far, with the others blank.";
 }
 
 introduce();
