@@ -271,8 +271,8 @@ function showStep(count) {
   slider.value = String(count);
   slider.setAttribute("aria-valuetext", `${count} of ${SIDE} rows`);
   find("step-text").textContent = `${count} of ${SIDE}`;
-  find("down-rows").textContent = `Forward: rows 1–${count}`;
-  find("up-rows").textContent = `Backward: rows ${SIDE}–${SIDE + 1 - count}`;
+  find("down-rows").textContent = `Forward: rows\u00a01–${count}`;
+  find("up-rows").textContent = `Backward: rows\u00a0${SIDE}–${SIDE + 1 - count}`;
   find("down-mark").style.setProperty("--at", String(count - 1));
   find("up-mark").style.setProperty("--at", String(SIDE - count));
   const answers = reading && partial(reading, count);
