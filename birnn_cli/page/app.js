@@ -550,6 +550,8 @@ function introduce() {
   find("about").textContent =
     `Recipe ${recipe}: ${layers} of ${architecture.hidden_size} units a direction, trained on ${dataset}` +
     (accuracy === null ? "." : `; ${percent(accuracy, 2)} right on the validation images.`);
+  const longest = Math.max(...classes.map((name) => name.length));
+  document.body.style.setProperty("--longest", String(longest));
   if (classes.every((name) => /^\d$/.test(name))) find("draw-title").textContent = "Draw a digit";
   const step = architecture.columns ? "a row of pixels, and the column of the same number," : "a row of pixels";
   const made = {
