@@ -271,8 +271,9 @@ function showStep(count) {
   slider.value = String(count);
   slider.setAttribute("aria-valuetext", `${count} of ${SIDE} rows`);
   find("step-text").textContent = `${count} of ${SIDE}`;
-  find("down-rows").textContent = `Forward: rows\u00a01–${count}`;
-  find("up-rows").textContent = `Backward: rows\u00a0${SIDE}–${SIDE + 1 - count}`;
+  // Joined by what no line breaks at.
+  find("down-rows").textContent = `Forward: rows\u00a01\u2060–\u2060${count}`;
+  find("up-rows").textContent = `Backward: rows\u00a0${SIDE}\u2060–\u2060${SIDE + 1 - count}`;
   find("down-mark").style.setProperty("--at", String(count - 1));
   find("up-mark").style.setProperty("--at", String(SIDE - count));
   const answers = reading && partial(reading, count);
