@@ -59,7 +59,7 @@ LAYERS = [
     {"runs", "data.folders", "data.strip"},
     {"data.datasets"},
     {"session", "evaluation", "prediction", "explain"},
-    {"request", "onnx_graph"},
+    {"request", "onnx_graph", "page"},
     {"export", "tensorboard"},
     {"console"},
     {"progress", "explain_view"},
