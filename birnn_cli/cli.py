@@ -253,6 +253,11 @@ def evaluate(
     min_accuracy: Annotated[
         float | None, _option("Exit with 3 below it.", default=False, metavar="X", min=0, max=1)
     ] = None,
+    report_dir: Annotated[
+        Path | None,
+        _option("A folder for a page and pictures of the result.", "--report", default=False),
+    ] = None,
+    force: Annotated[bool, _option("Write into a --report folder that holds files.", "--force")] = False,
     checkpoint: CheckpointPath = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -264,19 +269,24 @@ def evaluate(
         from birnn_cli import console, evaluation, runs
         from birnn_cli.data import datasets
 
+        if report_dir is not None:
+            from birnn_cli import report
+
+            report.prepare(report_dir, force=force)
         path, network = runs.find_checkpoint(checkpoint, _silent if quiet else console.note)
         config = network.about.config
         name = dataset or config.dataset
         own_reader = None if name in datasets.NAMES else config.reader
-        with console.download_progress(quiet=quiet) as report:
+        with console.download_progress(quiet=quiet) as downloaded:
             data = datasets.open_data_set(
-                name, data_dir or datasets.default_data_dir(), own_reader, report
+                name, data_dir or datasets.default_data_dir(), own_reader, downloaded
             )
         if samples is None and not whole:
             samples = min(DEFAULT_EVAL_SAMPLES, data.size(split))
         started = time.perf_counter()
         with console.counting(quiet=quiet) as progress:
-            scores = evaluation.score(network, data, split, samples, progress)
+            reading = evaluation.read(network, data, split, samples, progress)
+            scores = evaluation.evaluate(reading.logits, reading.labels, reading.classes)
         values = {
             "command": "eval",
             "status": "ok",
@@ -286,6 +296,11 @@ def evaluate(
             **asdict(scores),
             "seconds": time.perf_counter() - started,
         }
+        if report_dir is not None:
+            subject = report.Subject(path, network.about, data.name, split, reading, scores)
+            values["report"] = str(report.write(report_dir, subject))
+            if not quiet:
+                console.note(f"the report is {values['report']}")
         below = min_accuracy is not None and scores.accuracy < min_accuracy
         if below:
             message = f"the accuracy {scores.accuracy} is below --min-accuracy {min_accuracy}"

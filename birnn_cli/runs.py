@@ -207,6 +207,13 @@ def _accuracy(about: About) -> str:
     return f"{about.validation['accuracy'] * 100:.2f} % on the validation images of {name}"
 
 
+def read_metrics(folder: Path, last_step: int) -> list[dict[str, float]]:
+    """The rows of a run up to a step; none where there is no run, and no torn line."""
+    path = folder / METRICS
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if _step(line) <= last_step]
+
+
 class Metrics:
     """A run's `metrics.jsonl`: a row a line, each written out at once.
 
