@@ -270,9 +270,9 @@ def evaluate(
         from birnn_cli.data import datasets
 
         if report_dir is not None:
-            from birnn_cli import report
+            from birnn_cli.report import findings, page
 
-            report.prepare(report_dir, force=force)
+            page.prepare(report_dir, force=force)
         path, network = runs.find_checkpoint(checkpoint, _silent if quiet else console.note)
         config = network.about.config
         name = dataset or config.dataset
@@ -297,8 +297,8 @@ def evaluate(
             "seconds": time.perf_counter() - started,
         }
         if report_dir is not None:
-            subject = report.Subject(path, network.about, data.name, split, reading, scores)
-            values["report"] = str(report.write(report_dir, subject))
+            subject = findings.Subject(path, network.about, data.name, split, reading, scores)
+            values["report"] = str(page.write(report_dir, subject))
             if not quiet:
                 console.note(f"the report is {values['report']}")
         below = min_accuracy is not None and scores.accuracy < min_accuracy

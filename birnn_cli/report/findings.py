@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from birnn_cli import runs
-from birnn_cli.evaluation import CALIBRATION_BINS, Reading, calibration_bins
+from birnn_cli.data.folders import Split
+from birnn_cli.evaluation import CALIBRATION_BINS, Evaluation, Reading, calibration_bins
 from birnn_cli.network.checkpoint import About
 from birnn_cli.network.forward import probabilities
 
@@ -21,6 +22,33 @@ DISPUTED_MNIST_TEST = (
 NOTEBOOK_LOG = Path(__file__).parent / "notebook_log.csv"
 
 Points = list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a report is about.
+
+    Attributes:
+        path: The checkpoint's file; a run's `metrics.jsonl` may lie beside it.
+        about: What it says of itself.
+        dataset: The images' data set: its name, or a folder's absolute path.
+        split: Which of its images.
+        reading: What the network made of the first of them.
+        scores: How well.
+    """
+
+    path: Path
+    about: About
+    dataset: str
+    split: Split
+    reading: Reading
+    scores: Evaluation
+
+    @property
+    def disputed(self) -> tuple[int, ...]:
+        """Numbers of the images whose labels are known to be disputed."""
+        own = (self.dataset, self.split) == ("mnist", "test")
+        return DISPUTED_MNIST_TEST if own else ()
 
 
 @dataclass(frozen=True)

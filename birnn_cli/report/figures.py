@@ -1,6 +1,6 @@
 """A report's pictures: drawn by matplotlib, for light and dark pages, as PNG files.
 
-Colours are Okabe and Ito's and cividis, which the colour-blind tell apart; none of them speaks alone.
+Colours are Okabe and Ito's, which the colour-blind tell apart; none of them speaks alone.
 """
 
 import io
@@ -13,13 +13,13 @@ import matplotlib
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
-from matplotlib.colors import PowerNorm
+from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from birnn_cli.evaluation import CALIBRATION_BINS, Evaluation, wilson_interval
-from birnn_cli.findings import Bin, Curves
+from birnn_cli.evaluation import CALIBRATION_BINS, Evaluation, Reading, wilson_interval
+from birnn_cli.report.findings import Bin, Curves, Mistake
 
 # In inches: at this width letters of 9.5 points are still read on a phone.
 WIDTH = 4.6
@@ -94,7 +94,8 @@ def confusion(scores: Evaluation, names: Sequence[str]) -> Figure:
     axes = figure.add_subplot(xlabel="answer", ylabel="true class")
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     norm = PowerNorm(0.35, 0, 1)  # makes one in a thousand visible beside the diagonal
-    axes.imshow(np.ma.masked_equal(shares, 0), cmap="cividis", norm=norm)
+    colours = LinearSegmentedColormap.from_list("", [_setting("figure.facecolor"), "C0"])
+    axes.imshow(shares, cmap=colours, norm=norm)
     axes.grid(visible=False)
     ticks = range(0, len(names), -(-len(names) // MAX_NAMED_CLASSES))
     labels = [cut(names[k]) for k in ticks]
@@ -103,7 +104,8 @@ def confusion(scores: Evaluation, names: Sequence[str]) -> Figure:
     if named:
         size = 9 if counts.max() < 1000 and len(names) <= 12 else 7.5
         for i, j in np.argwhere(counts).tolist():
-            colour = "black" if norm(float(shares[i, j])) > 0.5 else "white"
+            dark = norm(float(shares[i, j])) > 0.6
+            colour = _setting("figure.facecolor" if dark else "text.color")
             axes.text(j, i, str(counts[i, j]), ha="center", va="center", color=colour, fontsize=size)
     return figure
 
@@ -115,17 +117,17 @@ def reliability_diagram(bins: Sequence[Bin]) -> Figure:
     confidence = np.array([each.confidence for each in bins])
     accuracy = np.array([each.correct / each.n for each in bins])
     intervals = [wilson_interval(each.correct, each.n) for each in bins]
-    above.plot([0, 1], [0, 1], "--", color=_ink(), linewidth=1, label="as right as sure")
+    above.plot([0, 1], [0, 1], "--", color=_setting("text.color"), linewidth=1, label="as right as sure")
     above.errorbar(
         confidence,
         accuracy,
         _reach(accuracy, intervals),
         fmt="o",
         capsize=2.5,
-        label="images of a bin, 95 % interval",
+        label="a bin, 95 % interval",
     )
     above.set(xlim=(0, 1), ylim=(-0.02, 1.02), ylabel="right")
-    above.legend(loc="upper left")
+    figure.legend(loc="outside upper left", ncols=2)
     width = 1 / CALIBRATION_BINS
     counts = [each.n for each in bins]
     below.bar([each.low for each in bins], counts, 0.85 * width, align="edge")
@@ -154,14 +156,16 @@ def class_accuracies(scores: Evaluation, names: Sequence[str]) -> Figure:
     intervals = [wilson_interval(each.correct, each.n) for each in classes]
     rows = np.arange(len(shown))
     axes.errorbar(accuracy, rows, xerr=_reach(accuracy, intervals), fmt="o", capsize=2.5)
-    axes.axvline(scores.accuracy, linestyle="--", color=_ink(), linewidth=1)
+    axes.axvline(scores.accuracy, linestyle="--", color=_setting("text.color"), linewidth=1)
     axes.set_yticks(rows, [cut(names[k]) for k in shown])
     axes.set(ylim=(len(shown) - 0.4, -0.6))
     axes.margins(x=0.06)
     axes.xaxis.set_major_formatter(FuncFormatter(_percent))
     right = axes.secondary_yaxis("right")
     right.yaxis.set_major_locator(FixedLocator(rows.tolist()))
-    right.set_yticks(rows, [f"{_percent(s)} of {c.n:,}" for s, c in zip(accuracy, classes, strict=True)])
+    right.set_yticks(
+        rows, [f"{s * 100:.1f} % of {c.n:,}" for s, c in zip(accuracy, classes, strict=True)]
+    )
     right.tick_params(length=0)
     right.spines["right"].set_visible(False)
     axes.text(
@@ -196,7 +200,7 @@ def learning(curves: Mapping[str, Curves]) -> Figure:
                 )
         axes.set(ylabel="loss, nats an image" if name == "loss" else name)
     _plain_log(panels[0])
-    panels[0].legend()
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=3)
     panels[1].yaxis.set_major_formatter(FuncFormatter(_percent))
     panels[1].set(xlabel="images seen")
     panels[1].xaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n:,.0f}"))
@@ -204,24 +208,23 @@ def learning(curves: Mapping[str, Curves]) -> Figure:
     return figure
 
 
-def sheet(images: NDArray[np.uint8], captions: Sequence[str]) -> Figure:
-    """Images (n, 28, 28) uint8 in rows of ten, each with its caption."""
-    across = min(10, len(images))
-    down = -(-len(images) // across)
-    figure = Figure((across, 1.35 * down))
-    for place, (image, caption) in enumerate(zip(images, captions, strict=True)):
-        column, row = place % across, place // across
-        axes = figure.add_axes(
-            ((column + 0.05) / across, 1 - (row + 0.7) / down, 0.9 / across, 0.9 / 1.35 / down)
-        )
-        axes.imshow(image, cmap="gray", vmin=0, vmax=255)
+def sheet(reading: Reading, mistakes: Sequence[Mistake], names: Sequence[str]) -> Figure:
+    """Images that were read wrongly, in rows of ten, each with its number, truth and answer."""
+    across = min(10, len(mistakes))
+    down = -(-len(mistakes) // across)
+    figure = Figure((across, 1.3 * down), layout="constrained")
+    panels = figure.subplots(down, across, squeeze=False).ravel()
+    for axes in panels:
         axes.set_axis_off()
-        axes.text(13.5, 29, caption, ha="center", va="top", fontsize=7)
+    for axes, each in zip(panels, mistakes, strict=False):
+        axes.imshow(reading.images[each.number], cmap="gray", vmin=0, vmax=255)
+        truth, answer = (cut(names[k]) for k in (each.label, each.top[0][0]))
+        axes.set_title(f"{each.number}\n{truth} as {answer}", fontsize=7)
     return figure
 
 
-def _ink() -> str:
-    return str(matplotlib.rcParams["text.color"])
+def _setting(name: Any) -> str:
+    return str(matplotlib.rcParams[name])
 
 
 def _percent(share: float, _: object = None) -> str:
