@@ -17,6 +17,7 @@ MODULES = sorted(
 OWNERS = {
     "typer": {"cli"},
     "rich": {"console"},
+    "matplotlib": {"report.figures"},
     "PIL": {"data.files", "data.strokes", "data.strip"},
     "cv2": {"data.light", "data.ink", "data.images", "data.strip", "data.outliers"},
     "torchvision": {"data.download"},
@@ -32,7 +33,8 @@ OWNERS = {
 }
 # From the bottom to the top: a module may import from lower layers, and from `errors` in its own.
 LAYERS = [
-    {"", "__init__", "errors", "files", "interrupts", "parallel", "network.__init__", "data.__init__"},
+    {"", "__init__", "errors", "files", "interrupts", "parallel"},
+    {"network.__init__", "data.__init__", "report.__init__"},
     {"network.architecture", "data.convention", "data.rows", "data.download", "data.idx", "data.files"},
     {"recipes", "network.birnn", "network.forward", "data.strokes", "data.augment", "data.light"},
     {"network.checkpoint", "data.ink", "data.outliers", "data.batches", "optimizers"},
@@ -40,7 +42,9 @@ LAYERS = [
     {"runs", "data.folders", "data.strip"},
     {"data.datasets"},
     {"session", "evaluation", "prediction"},
-    {"console"},
+    {"console", "report.findings"},
+    {"report.figures", "report.sections"},
+    {"report.page"},
     {"cli"},
     {"__main__"},
 ]

@@ -126,15 +126,18 @@ def reliability_diagram(bins: Sequence[Bin]) -> Figure:
         capsize=2.5,
         label="a bin, 95 % interval",
     )
-    above.set(xlim=(0, 1), ylim=(-0.02, 1.02), ylabel="right")
+    above.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel="right")
     figure.legend(loc="outside upper left", ncols=2)
     width = 1 / CALIBRATION_BINS
     counts = [each.n for each in bins]
     below.bar([each.low for each in bins], counts, 0.85 * width, align="edge")
     below.set(yscale="log", ylim=(0.5, max(counts) * 60), xlabel="confidence", ylabel="images")
     for each in bins:
+        turned = 90 if each.n >= 1000 else 0
         x = each.low + 0.43 * width
-        below.text(x, each.n * 1.4, f"{each.n:,}", rotation=90, ha="center", va="bottom", fontsize=7.5)
+        below.text(
+            x, each.n * 1.4, f"{each.n:,}", rotation=turned, ha="center", va="bottom", fontsize=7.5
+        )
     for axis in (above.xaxis, above.yaxis):
         axis.set_major_formatter(FuncFormatter(_percent))
     below.yaxis.set_major_locator(LogLocator(100))

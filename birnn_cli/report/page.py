@@ -91,8 +91,8 @@ def _header(subject: findings.Subject) -> dict[str, str]:
     dataset = _printable(Path(subject.dataset).name)
     images = f"{scores.n:,} {subject.split} images of {dataset}"
     path = subject.path.absolute()
-    file = f"{path.parent.name}/{path.name}" if path.name == checkpoint.FILE_NAME else path.name
-    usual = vars(RECIPES[config.recipe_name])
+    checkpoint_name = path.parent.name if path.name == checkpoint.FILE_NAME else path.name
+    usual = vars(RECIPES.get(config.recipe_name, config.recipe))
     changed = [
         f"{name.replace('_', ' ')} {value}"
         for name, value in vars(config.recipe).items()
@@ -103,7 +103,7 @@ def _header(subject: findings.Subject) -> dict[str, str]:
         "Loss": f"{scores.loss:.4f} nats an image",
         "Calibration error": percent(scores.ece, 2),
         "Data set": f"{dataset}, {subject.split} images",
-        "Checkpoint": _printable(file),
+        "Checkpoint": _printable(checkpoint_name),
         "Recipe": ", ".join([config.recipe_name, *changed]),
         "Trained on": _printable(Path(config.dataset).name),
         "Seed": str(config.seed),

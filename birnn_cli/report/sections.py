@@ -166,7 +166,7 @@ def _figure(title: str, text: str, picture: "Picture", alt: str, table: str) -> 
         f'<section class="{"large" if wide else "small"}"><div class="figure"><h2>{title}</h2>\n'
         f"<p>{html.escape(text)}</p>\n"
         f'<div class="scroll"{" tabindex=0" if wide else ""}>{images}</div></div>\n'
-        f"<details><summary>In figures</summary>{table}</details></section>"
+        f"<details><summary>As a table</summary>{table}</details></section>"
     )
 
 
