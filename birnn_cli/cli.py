@@ -277,9 +277,9 @@ def evaluate(
         config = network.about.config
         name = dataset or config.dataset
         own_reader = None if name in datasets.NAMES else config.reader
-        with console.download_progress(quiet=quiet) as downloaded:
+        with console.download_progress(quiet=quiet) as report:
             data = datasets.open_data_set(
-                name, data_dir or datasets.default_data_dir(), own_reader, downloaded
+                name, data_dir or datasets.default_data_dir(), own_reader, report
             )
         if samples is None and not whole:
             samples = min(DEFAULT_EVAL_SAMPLES, data.size(split))
