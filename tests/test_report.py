@@ -250,44 +250,30 @@ def test_very_many_classes_are_drawn_and_listed(tmp_path: Path) -> None:
 DISPUTED = [947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729]
 
 
-def marks(dataset: str, split: str, n: int, tmp_path: Path) -> str:
-    """What the mistakes' section says where every third answer is wrong."""
-    labels = np.arange(n) % 10
-    answers = np.where(np.arange(n) % 3, labels, (labels + 1) % 10)
-    reading = Reading(
-        np.zeros((n, 28, 28), np.uint8), labels, 5 * np.eye(10, dtype=np.float32)[answers], DIGITS
-    )
-    own = subject(reading, tmp_path, config(), dataset, split)
-    return sections.mistakes(own, findings.mistakes(reading)[-60:], DIGITS)
+def told(dataset: str, split: str, n: int, wrong: list[int], folder: Path) -> str:
+    """What the mistakes' section says where these of n images are read wrongly."""
+    answers = np.zeros(n, np.int64)
+    answers[[number for number in wrong if number < n]] = 1
+    logits = 9 * np.eye(10, dtype=np.float32)[answers]
+    reading = Reading(np.zeros((n, 28, 28), np.uint8), np.zeros(n, np.int64), logits, DIGITS)
+    own = subject(reading, folder, config(), dataset, split)
+    return sections.mistakes(own, findings.mistakes(reading), DIGITS)
 
 
 def test_disputed_labels_are_told_of_mnists_test_images_alone(tmp_path: Path) -> None:
-    assert list(findings.DISPUTED_MNIST_TEST) == DISPUTED
-    assert marks("mnist", "test", 10_000, tmp_path).count("label disputed") == sum(
-        number % 3 == 0 for number in DISPUTED if number > 10_000 - 3 * 60
-    )
-    for dataset, split in (("mnist", "validation"), ("qmnist", "test"), ("strokes", "test")):
-        assert "disputed" not in marks(dataset, split, 10_000, tmp_path)
+    wrong = [*DISPUTED, 0, 948, 9999]
+    assert told("mnist", "test", 10_000, wrong, tmp_path).count("label disputed") == len(DISPUTED) == 15
+    for dataset, split in (("mnist", "validation"), ("qmnist", "test"), ("/data/mnist", "test")):
+        assert "disputed" not in told(dataset, split, 10_000, wrong, tmp_path)
 
 
 def test_the_accuracy_without_disputed_labels_needs_all_of_them(tmp_path: Path) -> None:
-    labels = np.zeros(9730, np.int64)
-    logits = np.tile(9 * np.eye(10, dtype=np.float32)[0], (9730, 1))
-    logits[[947, 9729, 5]] = 9 * np.eye(10, dtype=np.float32)[1]
-    reading = Reading(np.zeros((9730, 28, 28), np.uint8), labels, logits, DIGITS)
-    wrong = findings.mistakes(reading)
-    text = sections.mistakes(subject(reading, tmp_path), wrong, DIGITS).replace("\xa0", " ")
-    low, high = wilson_interval(9714, 9715)
+    low, high = (f"{100 * end:.2f} %" for end in wilson_interval(9714, 9715))
+    text = told("mnist", "test", 9730, [947, 9729, 5], tmp_path)
     assert "2 of them are among these mistakes" in text
-    assert (
-        f"9,714 of 9,715 (95 % interval {low:.2%} to {high:.2%})".replace("%", " %").replace(
-            "95  %", "95 %"
-        )
-        in text
-    )
-    fewer = Reading(reading.images[:9729], labels[:9729], logits[:9729], DIGITS)
-    text = sections.mistakes(subject(fewer, tmp_path), findings.mistakes(fewer), DIGITS)
-    assert text.count("label disputed") == 1 and "Without" not in text
+    assert f"right, 9,714 of 9,715 (95 % interval {low} to {high})" in text
+    fewer = told("mnist", "test", 9729, [947, 9729, 5], tmp_path)
+    assert fewer.count("label disputed") == 1 and "Without" not in fewer
 
 
 def write_metrics(folder: Path, ending: bytes = b"") -> None:
@@ -333,17 +319,18 @@ def test_the_notebooks_own_points_are_beside_its_recipe_on_mnist_alone(tmp_path:
 
 
 def test_the_same_subject_gives_the_same_bytes_and_changes_no_setting(tmp_path: Path) -> None:
-    before = dict(matplotlib.rcParams)
     write_metrics(tmp_path)
-    for name in ("once", "again"):
-        page.prepare(tmp_path / name, force=False)
-        page.write(tmp_path / name, subject(some_reading(30), tmp_path))
+    for name, size in (("once", 10), ("again", 17)):
+        with matplotlib.rc_context({"font.size": size}):  # what a user's own matplotlibrc may say
+            before = dict(matplotlib.rcParams)
+            page.prepare(tmp_path / name, force=False)
+            page.write(tmp_path / name, subject(some_reading(30), tmp_path))
+            assert dict(matplotlib.rcParams) == before
     once, again = (
         {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
         for name in ("once", "again")
     )
     assert once == again
-    assert dict(matplotlib.rcParams) == before
 
 
 def test_a_folder_that_holds_anything_is_refused_unless_forced(tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ def write(folder: Path, subject: findings.Subject) -> Path:
             write_atomically(folder / name, drawn[name].light)
         else:
             (folder / name).unlink(missing_ok=True)
+    page = page.replace(" %", "\N{NO-BREAK SPACE}%")  # a number and its unit stay on one line
     write_atomically(folder / PAGE, page.encode())
     return folder / PAGE
 

@@ -193,8 +193,8 @@ def _data(png: bytes) -> str:
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """0.998 as `99.8 %`, which does not break."""
-    return f"{share * 100:.{digits}f}\N{NO-BREAK SPACE}%"
+    """0.998 as `99.8 %`."""
+    return f"{share * 100:.{digits}f} %"
 
 
 def interval(low_high: tuple[float, float], digits: int = 1) -> str:
