@@ -270,7 +270,7 @@ def test_disputed_labels_are_told_of_mnists_test_images_alone(tmp_path: Path) ->
 def test_the_accuracy_without_disputed_labels_needs_all_of_them(tmp_path: Path) -> None:
     low, high = (f"{100 * end:.2f} %" for end in wilson_interval(9714, 9715))
     text = told("mnist", "test", 9730, [947, 9729, 5], tmp_path)
-    assert "2 of them are among these mistakes" in text
+    assert "2 of them are among the mistakes" in text
     assert f"right, 9,714 of 9,715 (95 % interval {low} to {high})" in text
     fewer = told("mnist", "test", 9729, [947, 9729, 5], tmp_path)
     assert fewer.count("label disputed") == 1 and "Without" not in fewer

@@ -213,16 +213,18 @@ def learning(curves: Mapping[str, Curves]) -> Figure:
 
 def sheet(reading: Reading, mistakes: Sequence[Mistake], names: Sequence[str]) -> Figure:
     """Images that were read wrongly, in rows of ten, each with its number, truth and answer."""
-    across = min(10, len(mistakes))
+    across, height = min(10, len(mistakes)), 1.3
     down = -(-len(mistakes) // across)
-    figure = Figure((across, 1.3 * down), layout="constrained")
-    panels = figure.subplots(down, across, squeeze=False).ravel()
-    for axes in panels:
-        axes.set_axis_off()
-    for axes, each in zip(panels, mistakes, strict=False):
-        axes.imshow(reading.images[each.number], cmap="gray", vmin=0, vmax=255)
+    figure = Figure((across, height * down))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    for place, each in enumerate(mistakes):
+        x, y = place % across, height * (place // across)
+        where = (x + 0.05, x + 0.95, y + 1.25, y + 0.35)
+        axes.imshow(reading.images[each.number], "gray", vmin=0, vmax=255, extent=where)
         truth, answer = (cut(names[k]) for k in (each.label, each.top[0][0]))
-        axes.set_title(f"{each.number}\n{truth} as {answer}", fontsize=7)
+        axes.text(x + 0.5, y + 0.32, f"{each.number}: {truth}\nas {answer}", ha="center", fontsize=6.5)
+    axes.set(xlim=(0, across), ylim=(height * down, 0), aspect="auto")
     return figure
 
 

@@ -128,7 +128,7 @@ def mistakes(subject: Subject, wrong: Sequence[Mistake], names: Sequence[str]) -
         said.append(
             f"The labels of {len(disputed)} test images of MNIST are disputed: fewer than three of five "
             "raters gave them back (Northcutt, Athalye and Mueller 2021; Cleanlab’s “label errors”). "
-            f"{len(among)} of them are among these mistakes. Without the {len(disputed)}, {share} are "
+            f"{len(among)} of them are among the mistakes. Without the {len(disputed)}, {share} are "
             f"right, {right:,} of {rest:,} (95 % interval {range95})."
         )
     cards = "".join(
