@@ -202,6 +202,11 @@ def evaluate(
     min_accuracy: Annotated[
         float | None, _option("Exit with 3 below it.", default=False, metavar="X", min=0, max=1)
     ] = None,
+    report_dir: Annotated[
+        Path | None,
+        _option("A folder for a page and pictures of the result.", "--report", default=False),
+    ] = None,
+    force: Annotated[bool, _option("Write into a --report folder that holds files.", "--force")] = False,
     checkpoint: CheckpointPath = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -213,6 +218,10 @@ def evaluate(
         from birnn_cli import console, evaluation, progress, runs
         from birnn_cli.data import datasets
 
+        if report_dir is not None:
+            from birnn_cli.report import findings, page
+
+            page.prepare(report_dir, force=force)
         path, network = runs.find_checkpoint(checkpoint, _silent if quiet else console.note)
         config = network.about.config
         name = dataset or config.dataset
@@ -225,7 +234,8 @@ def evaluate(
             samples = min(DEFAULT_EVAL_SAMPLES, data.size(split))
         started = time.perf_counter()
         with progress.counting(quiet=quiet) as count:
-            scores = evaluation.score(network, data, split, samples, count)
+            reading = evaluation.read(network, data, split, samples, count)
+            scores = evaluation.evaluate(reading.logits, reading.labels, reading.classes)
         values = {
             "command": "eval",
             "status": "ok",
@@ -235,6 +245,11 @@ def evaluate(
             **asdict(scores),
             "seconds": time.perf_counter() - started,
         }
+        if report_dir is not None:
+            subject = findings.Subject(path, network.about, data.name, split, reading, scores)
+            values["report"] = str(page.write(report_dir, subject))
+            if not quiet:
+                console.note(f"the report is {values['report']}")
         below = min_accuracy is not None and scores.accuracy < min_accuracy
         if below:
             message = f"the accuracy {scores.accuracy} is below --min-accuracy {min_accuracy}"

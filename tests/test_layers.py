@@ -17,7 +17,7 @@ MODULES = sorted(
 OWNERS = {
     "typer": {"cli"},
     "rich": {"console", "progress", "explain_view"},
-    "matplotlib": {"explain_view"},
+    "matplotlib": {"explain_view", "report.figures"},
     "PIL": {"data.files", "data.strokes", "data.strip"},
     "cv2": {"data.light", "data.ink", "data.images", "data.strip", "data.outliers"},
     "torchvision": {"data.download"},
@@ -33,26 +33,9 @@ OWNERS = {
 }
 # From the bottom to the top: a module may import from lower layers, and from `errors` in its own.
 LAYERS = [
-    {
-        "",
-        "__init__",
-        "errors",
-        "extras",
-        "files",
-        "interrupts",
-        "parallel",
-        "network.__init__",
-        "data.__init__",
-    },
-    {
-        "extras",
-        "network.architecture",
-        "data.convention",
-        "data.rows",
-        "data.download",
-        "data.idx",
-        "data.files",
-    },
+    {"", "__init__", "errors", "files", "interrupts", "parallel"},
+    {"network.__init__", "data.__init__", "report.__init__", "extras", "network.architecture"},
+    {"data.convention", "data.rows", "data.download", "data.idx", "data.files"},
     {"recipes", "network.birnn", "network.forward", "data.strokes", "data.augment", "data.light"},
     {"network.checkpoint", "data.ink", "data.outliers", "data.batches", "optimizers"},
     {"training", "data.images"},
@@ -61,8 +44,10 @@ LAYERS = [
     {"session", "evaluation", "prediction", "explain"},
     {"request", "onnx_graph", "page"},
     {"export", "tensorboard"},
-    {"console"},
+    {"console", "report.findings"},
     {"progress", "explain_view"},
+    {"report.figures", "report.sections"},
+    {"report.page"},
     {"cli"},
     {"__main__"},
 ]
