@@ -59,12 +59,6 @@ class OutputExistsError(BirnnError):
     code = "output-exists"
 
 
-class MissingPackageError(BirnnError):
-    """A package that only some options need, and that is not installed."""
-
-    code = "missing-package"
-
-
 class ConfigError(BirnnError):
     """Settings that cannot work together."""
 

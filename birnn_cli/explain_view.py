@@ -3,7 +3,6 @@
 import io
 import warnings
 from collections.abc import Sequence
-from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from birnn_cli.console import note, percent, printable
+from birnn_cli.console import note
 from birnn_cli.errors import ConfigError, OutputExistsError
 from birnn_cli.explain import Explanation, explain
+from birnn_cli.extras import require
 from birnn_cli.files import write_atomically
 from birnn_cli.network.checkpoint import Checkpoint
 from birnn_cli.prediction import Prediction, find_inputs
+from birnn_cli.text import percent, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,11 +60,7 @@ def check(target: Path, paths: Sequence[str], *, several: bool, force: bool) -> 
         )
     if not target.parent.is_dir():
         raise ConfigError(f"--explain {target}: there is no folder {target.parent}, so make it first")
-    if find_spec("matplotlib") is None:
-        raise ConfigError(
-            "--explain draws with matplotlib, which is not installed: pip install "
-            '"birnn-cli[report]", or --explain - to see it in the terminal'
-        )
+    require("matplotlib", "report")
 
 
 def view(target: Path, network: Checkpoint, answer: Prediction) -> None:

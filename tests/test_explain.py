@@ -2,6 +2,7 @@
 
 import io
 import re
+import sys
 from dataclasses import replace
 from math import exp, log, tanh
 from pathlib import Path
@@ -174,7 +175,7 @@ def test_what_cannot_be_explained_is_one_line(
 def test_without_matplotlib_the_line_names_what_to_install_and_the_terminal_still_shows(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(explain_view, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not there
     with pytest.raises(ConfigError, match=r'pip install "birnn-cli\[report\]"'):
         explain_view.check(tmp_path / "how.png", ["7.png"], several=False, force=False)
     explain_view.check(Path("-"), ["7.png"], several=False, force=False)

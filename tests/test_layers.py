@@ -33,7 +33,7 @@ OWNERS = {
 }
 # From the bottom to the top: a module may import from lower layers, and from `errors` in its own.
 LAYERS = [
-    {"", "__init__", "errors", "files", "interrupts", "parallel"},
+    {"", "__init__", "errors", "text", "files", "interrupts", "parallel"},
     {"network.__init__", "data.__init__", "report.__init__", "extras", "network.architecture"},
     {"data.convention", "data.rows", "data.download", "data.idx", "data.files"},
     {"recipes", "network.birnn", "network.forward", "data.strokes", "data.augment", "data.light"},

@@ -373,7 +373,7 @@ def test_without_matplotlib_the_extra_is_named_before_anything_is_read(tmp_path:
     done = run_birnn(
         "eval", "--report", "out", "--checkpoint", "nowhere", "--json", cwd=tmp_path, PYTHONPATH=path
     )
-    assert (done.code, done.json["error"]["code"]) == (1, "missing-package")
+    assert (done.code, done.json["error"]["code"]) == (1, "config")
     assert 'pip install "birnn-cli[report]"' in done.err and len(done.err.splitlines()) == 1
     assert not (tmp_path / "out").exists()
     plain = run_birnn("eval", "--checkpoint", "nowhere", cwd=tmp_path, PYTHONPATH=path)

@@ -146,35 +146,34 @@ def reliability_diagram(bins: Sequence[Bin]) -> Figure:
     return figure
 
 
-def class_accuracies(scores: Evaluation, names: Sequence[str]) -> Figure:
-    """Accuracy of each class with its 95 % interval; of very many classes, the lowest."""
+def class_errors(scores: Evaluation, names: Sequence[str]) -> Figure:
+    """The share of each class that is read wrongly, with its 95 % interval; of many, the largest."""
     shown = [k for k, each in enumerate(scores.per_class) if each.n]
     shares = [each.accuracy or 0.0 for each in scores.per_class]
     if len(shown) > MAX_NAMED_CLASSES:
         shown = sorted(shown, key=lambda k: shares[k])[:MAX_NAMED_CLASSES]
     figure = Figure((WIDTH, max(2.2, 0.27 * len(shown) + 1)), layout="constrained")
-    axes = figure.add_subplot(xlabel="right, with 95 % interval")
+    axes = figure.add_subplot(xlabel="read wrongly, with 95 % interval")
     classes = [scores.per_class[k] for k in shown]
-    accuracy = np.array([shares[k] for k in shown])
-    intervals = [wilson_interval(each.correct, each.n) for each in classes]
-    rows = np.arange(len(shown))
-    axes.errorbar(accuracy, rows, xerr=_reach(accuracy, intervals), fmt="o", capsize=2.5)
-    axes.axvline(scores.accuracy, linestyle="--", color=_setting("text.color"), linewidth=1)
+    wrong = 1 - np.array([shares[k] for k in shown])
+    intervals = [wilson_interval(each.n - each.correct, each.n) for each in classes]
+    rows, ink = np.arange(len(shown)), _setting("text.color")
+    reach, whiskers = _reach(wrong, intervals), {"ecolor": ink, "elinewidth": 1}
+    axes.barh(rows, wrong, 0.7, xerr=reach, capsize=2.5, error_kw=whiskers)
+    axes.axvline(1 - scores.accuracy, linestyle="--", color=ink, linewidth=1)
     axes.set_yticks(rows, [cut(names[k]) for k in shown])
     axes.set(ylim=(len(shown) - 0.4, -0.6))
-    axes.margins(x=0.06)
+    axes.set_xlim(left=0)
     axes.xaxis.set_major_formatter(FuncFormatter(_percent))
     right = axes.secondary_yaxis("right")
     right.yaxis.set_major_locator(FixedLocator(rows.tolist()))
-    right.set_yticks(
-        rows, [f"{s * 100:.1f} % of {c.n:,}" for s, c in zip(accuracy, classes, strict=True)]
-    )
+    right.set_yticks(rows, [f"{s * 100:.1f} % of {c.n:,}" for s, c in zip(wrong, classes, strict=True)])
     right.tick_params(length=0)
     right.spines["right"].set_visible(False)
     axes.text(
-        *(scores.accuracy, 1.005, f"all: {scores.accuracy * 100:.2f} %"),
+        *(1 - scores.accuracy, 1.005, f"all: {100 - scores.accuracy * 100:.2f} %"),
         transform=axes.get_xaxis_transform(),
-        ha="right" if scores.accuracy > 0.5 else "left",
+        ha="left",
         va="bottom",
     )
     return figure

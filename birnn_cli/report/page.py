@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
-from birnn_cli.errors import MissingPackageError, OutputExistsError
+from birnn_cli.errors import OutputExistsError
+from birnn_cli.extras import require
 from birnn_cli.files import write_atomically
 from birnn_cli.network import checkpoint
 from birnn_cli.recipes import RECIPES
 from birnn_cli.report import findings, sections
-from birnn_cli.report.sections import interval, percent
+from birnn_cli.report.sections import interval
+from birnn_cli.text import percent, printable
 
 TEMPLATE = Path(__file__).parent / "page.html"
 PAGE = "index.html"
@@ -25,17 +27,11 @@ def prepare(folder: Path, *, force: bool) -> None:
         force: Whether files in it may be replaced.
 
     Raises:
-        MissingPackageError: matplotlib is not installed.
+        ConfigError: matplotlib is not installed.
         OutputExistsError: The folder holds something already, and nothing is forced; or it is a file.
         OSError: It cannot be made.
     """
-    try:
-        import birnn_cli.report.figures  # noqa: F401
-    except ImportError as error:
-        raise MissingPackageError(
-            f"--report draws with matplotlib, which is not installed ({error}): "
-            'pip install "birnn-cli[report]"'
-        ) from None
+    require("matplotlib", "report")
     if folder.exists() and not folder.is_dir():
         raise OutputExistsError(f"{folder} is a file, expected a folder: name another --report")
     if not force and folder.exists() and any(folder.iterdir()):
@@ -54,13 +50,13 @@ def write(folder: Path, subject: findings.Subject) -> Path:
     """
     from birnn_cli.report import figures
 
-    scores, names = subject.scores, tuple(map(_printable, subject.reading.classes))
+    scores, names = subject.scores, tuple(map(printable, subject.reading.classes))
     bins = findings.reliability(subject.reading)
     curves = findings.curves(subject.path.parent, subject.about)
     wrong = findings.mistakes(subject.reading)
     drawn = {
         "confusion.png": figures.render(lambda: figures.confusion(scores, names)),
-        "classes.png": figures.render(lambda: figures.class_accuracies(scores, names)),
+        "classes.png": figures.render(lambda: figures.class_errors(scores, names)),
         "reliability.png": figures.render(lambda: figures.reliability_diagram(bins)),
     }
     parts = [
@@ -89,7 +85,7 @@ def write(folder: Path, subject: findings.Subject) -> Path:
 def _header(subject: findings.Subject) -> dict[str, str]:
     """The page's title, its first lines, and what they hold for."""
     scores, about, config = subject.scores, subject.about, subject.about.config
-    dataset = _printable(Path(subject.dataset).name)
+    dataset = printable(Path(subject.dataset).name)
     images = f"{scores.n:,} {subject.split} images of {dataset}"
     path = subject.path.absolute()
     checkpoint_name = path.parent.name if path.name == checkpoint.FILE_NAME else path.name
@@ -104,9 +100,9 @@ def _header(subject: findings.Subject) -> dict[str, str]:
         "Loss": f"{scores.loss:.4f} nats an image",
         "Calibration error": percent(scores.ece, 2),
         "Data set": f"{dataset}, {subject.split} images",
-        "Checkpoint": _printable(checkpoint_name),
+        "Checkpoint": printable(checkpoint_name),
         "Recipe": ", ".join([config.recipe_name, *changed]),
-        "Trained on": _printable(Path(config.dataset).name),
+        "Trained on": printable(Path(config.dataset).name),
         "Seed": str(config.seed),
         "Images seen in training": f"{about.samples:,}",
         "Trained with": _versions(about.versions),
@@ -125,10 +121,3 @@ def _header(subject: findings.Subject) -> dict[str, str]:
 
 def _versions(versions: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {version}" for name, version in versions.items())
-
-
-def _printable(name: str) -> str:
-    """A name that stays on its line: what cannot be printed as escapes."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in name
-    )

@@ -10,6 +10,7 @@ import numpy as np
 from birnn_cli.data.files import to_png
 from birnn_cli.evaluation import CALIBRATION_BINS, Evaluation, wilson_interval
 from birnn_cli.report.findings import Bin, Curves, Mistake, Subject
+from birnn_cli.text import percent
 
 if TYPE_CHECKING:
     from birnn_cli.report.figures import Picture
@@ -39,7 +40,7 @@ def confusion(picture: "Picture", scores: Evaluation, names: Sequence[str]) -> s
 
 
 def classes(picture: "Picture", scores: Evaluation, names: Sequence[str]) -> str:
-    """How well each class is read."""
+    """How often each class is read wrongly."""
     rows = [
         (name, f"{each.n:,}", f"{each.correct:,}", *_share(each.correct, each.n))
         for name, each in zip(names, scores.per_class, strict=True)
@@ -47,10 +48,10 @@ def classes(picture: "Picture", scores: Evaluation, names: Sequence[str]) -> str
     known = [(each.correct / each.n, k) for k, each in enumerate(scores.per_class) if each.n]
     (worst, low), (best, high) = min(known), max(known)
     alt = (
-        f"Accuracy of each class with its 95 % interval: lowest {percent(worst)} for {names[low]}, "
-        f"highest {percent(best)} for {names[high]}, {percent(scores.accuracy, 2)} of all images"
+        f"Share of each class that is read wrongly: most of {names[low]}, {percent(1 - worst)}, "
+        f"least of {names[high]}, {percent(1 - best)}; of all images {percent(1 - scores.accuracy, 2)}"
     )
-    text = "Accuracy with Wilson's 95 % interval; the dashed line is that of all images."
+    text = "The share read wrongly, with Wilson's 95 % interval; the dashed line is that of all images."
     table = _table("Classes", ("class", "images", "right", "accuracy", "95 % interval"), rows)
     return _figure("Classes", text, picture, alt, table)
 
@@ -190,11 +191,6 @@ def _table(
 
 def _data(png: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """0.998 as `99.8 %`."""
-    return f"{share * 100:.{digits}f} %"
 
 
 def interval(low_high: tuple[float, float], digits: int = 1) -> str:
