@@ -2,7 +2,7 @@
 
 It needs Selenium, and Chromium with its driver.
 
-python examples/screenshot.py
+python examples/draw_screenshot.py
 """
 
 import shutil
