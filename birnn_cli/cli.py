@@ -10,13 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_type_hints
 
 import typer
 
 from birnn_cli import __version__, interrupts
 from birnn_cli.errors import BirnnError, ElsewhereError, ExitCode, InterruptedRunError
 from birnn_cli.recipes import LARGEST, RECIPES, Reader, Recipe, RecipeName
+
+if TYPE_CHECKING:
+    from birnn_cli.network.checkpoint import Checkpoint
 
 app = typer.Typer(
     help="A bidirectional LSTM reads an image of a digit row by row and says which digit it is.",
@@ -222,6 +225,11 @@ def evaluate(
     min_accuracy: Annotated[
         float | None, _option("Exit with 3 below it.", default=False, metavar="X", min=0, max=1)
     ] = None,
+    report_dir: Annotated[
+        Path | None,
+        _option("A folder for a page and pictures of the result.", "--report", default=False),
+    ] = None,
+    force: Annotated[bool, _option("Write into a --report folder that holds files.", "--force")] = False,
     checkpoint: CheckpointPath = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -229,23 +237,36 @@ def evaluate(
     """Score a network on the first images of the test set, or on all of them."""
     if whole and samples is not None:
         raise typer.BadParameter("--all and --samples exclude each other.")
-    with _reporting("eval", as_json=as_json):
+    below = False
+    with _reporting("eval", as_json=as_json), ExitStack() as opened:
         from birnn_cli import console, evaluation, progress, runs
         from birnn_cli.data import datasets
+        from birnn_cli.distributed import joined
 
-        path, network = runs.find_checkpoint(checkpoint, _silent if quiet else console.note)
-        config = network.about.config
-        name = dataset or config.dataset
-        own_reader = None if name in datasets.NAMES else config.reader
-        with progress.download(quiet=quiet) as report:
-            data = datasets.open_data_set(
-                name, data_dir or datasets.default_data_dir(), own_reader, report
-            )
+        group = opened.enter_context(joined("cpu"))
+        quiet = quiet or not group.leads
+
+        def find() -> "tuple[Path, Checkpoint, datasets.DataSet]":
+            path, network = runs.find_checkpoint(checkpoint, _silent if quiet else console.note)
+            config = network.about.config
+            name, where = dataset or config.dataset, data_dir or datasets.default_data_dir()
+            own_reader = None if name in datasets.NAMES else config.reader
+            with progress.download(quiet=quiet) as report:
+                return path, network, datasets.open_data_set(name, where, own_reader, report)
+
+        if report_dir is not None and group.leads:
+            from birnn_cli.report import findings, page
+
+            page.prepare(report_dir, force=force)
+        path, network, data = group.agree(find)
         if samples is None and not whole:
             samples = min(DEFAULT_EVAL_SAMPLES, data.size(split))
         started = time.perf_counter()
         with progress.counting(quiet=quiet) as count:
-            scores = evaluation.score(network, data, split, samples, count)
+            reading = evaluation.read(network, data, split, samples, count, group)
+        if not group.leads:
+            return
+        scores = evaluation.evaluate(reading.logits, reading.labels, reading.classes)
         values = {
             "command": "eval",
             "status": "ok",
@@ -255,6 +276,11 @@ def evaluate(
             **asdict(scores),
             "seconds": time.perf_counter() - started,
         }
+        if report_dir is not None:
+            subject = findings.Subject(path, network.about, data.name, split, reading, scores)
+            values["report"] = str(page.write(report_dir, subject))
+            if not quiet:
+                console.note(f"the report is {values['report']}")
         below = min_accuracy is not None and scores.accuracy < min_accuracy
         if below:
             message = f"the accuracy {scores.accuracy} is below --min-accuracy {min_accuracy}"
@@ -286,6 +312,14 @@ def predict(
     save_stages: Annotated[
         Path | None, _option("A folder for how each was read, stage by stage, as PNG.", default=False)
     ] = None,
+    explain: Annotated[
+        Path | None,
+        _option(
+            "A PNG file for how the answer to one picture comes about, row by row; - shows it here.",
+            default=False,
+            metavar="FILE",
+        ),
+    ] = None,
     several: Annotated[
         bool, _option("Answer to each digit of a picture, from left to right.", "--several")
     ] = False,
@@ -316,6 +350,10 @@ def predict(
         from birnn_cli import console, prediction, progress, runs
         from birnn_cli.output import Answers
 
+        if explain is not None:
+            from birnn_cli import explain_view
+
+            explain_view.check(explain, paths, several=several, force=force)
         _, network = runs.find_checkpoint(checkpoint, _silent if quiet else console.note)
         options = prediction.Options(
             top_k=top_k, invert=invert, several=several, stages=save_stages is not None
@@ -346,6 +384,8 @@ def predict(
                 stages.save(answer.source, answer.stages)
             if answer.pixels is not None and preview:
                 console.show_preview(answer.source.path, answer.pixels)
+            if answer.pixels is not None and explain is not None:
+                explain_view.view(explain, network, answer)
     if num_several and not quiet:
         console.note(f"several digits in {num_several:,}: --several reads each of them")
     if failed:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from birnn_cli.recipes import RECIPES
+from birnn_cli.text import percent, printable
 
 if TYPE_CHECKING:  # it shows what others make, and must not load torch for `predict`
     import numpy as np
@@ -43,20 +44,6 @@ def result(text: str) -> None:
 def result_json(values: dict[str, Any]) -> None:
     """One JSON object on a line of stdout, at once."""
     result(json.dumps(values, allow_nan=False))
-
-
-def printable(text: str) -> str:
-    """Text that stays on its line and cannot steer the terminal: the rest as escapes."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """0.998 as `99.8 %`."""
-    return f"{share * 100:.{digits}f} %"
 
 
 def sparkline(values: Sequence[float]) -> str:

@@ -1,15 +1,19 @@
-"""Several processes that learn as one, under `torchrun`; alone, a process is a group of one."""
+"""Several processes that work as one, under `torchrun`; alone, a process is a group of one.
+
+Torch is imported where there is a group: reading alone needs none.
+"""
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-import torch
-from torch import distributed, nn
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from birnn_cli.errors import BirnnError, DivergedError, ElsewhereError, InterruptedRunError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 T = TypeVar("T")
 Lock = TypeVar("Lock")
@@ -40,6 +44,8 @@ class Group:
         """
         if self.size == 1:
             return work()
+        from torch import distributed
+
         told: list[Any] = [None]
         held = None
         try:
@@ -64,8 +70,7 @@ class Group:
             result = work()
         except (BirnnError, OSError) as own:
             error = own
-        failed: list[bool | None] = [None] * self.size
-        distributed.all_gather_object(failed, error is not None)
+        failed = self.gather(error is not None)
         if error is not None and self.rank == failed.index(True):
             raise error
         if any(failed):
@@ -77,6 +82,9 @@ class Group:
         own = max(values, default=0)
         if self.size == 1:
             return own
+        import torch
+        from torch import distributed
+
         largest = torch.tensor(own, device=_device())
         distributed.all_reduce(largest, distributed.ReduceOp.MAX)
         return int(largest)
@@ -85,6 +93,9 @@ class Group:
         """The sum over all processes of each value."""
         if self.size == 1:
             return list(values)
+        import torch
+        from torch import distributed
+
         sums = torch.tensor(values, dtype=torch.float64, device=_device())
         distributed.all_reduce(sums)
         return sums.tolist()
@@ -93,14 +104,18 @@ class Group:
         """The value of every process, in the order of their ranks."""
         if self.size == 1:
             return [value]
+        from torch import distributed
+
         values: list[Any] = [None] * self.size
         distributed.all_gather_object(values, value)
         return values
 
-    def wrap(self, network: nn.Module, *, unused: bool) -> nn.Module:
+    def wrap(self, network: "nn.Module", *, unused: bool) -> "nn.Module":
         """The network, its gradients averaged over the processes; `unused` if some have none."""
         if self.size == 1:
             return network
+        from torch import nn
+
         return nn.parallel.DistributedDataParallel(network, find_unused_parameters=unused)
 
 
@@ -109,6 +124,8 @@ ALONE = Group()
 
 def _device() -> str:
     """Where what is exchanged has to be."""
+    from torch import distributed
+
     return "cuda" if distributed.get_backend() == "nccl" else "cpu"
 
 
@@ -122,10 +139,12 @@ def is_restarted() -> bool:
     return is_launched() and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
 
 
-def local_device(device: torch.device) -> torch.device:
+def local_device(device: "torch.device") -> "torch.device":
     """The GPU that belongs to this process of its machine, where the group computes on GPUs."""
     if device.type != "cuda" or not is_launched():
         return device
+    import torch
+
     return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
 
 
@@ -142,6 +161,9 @@ def joined(device: str | None) -> Iterator[Group]:
     if not is_launched():
         yield ALONE
         return
+    import torch
+    from torch import distributed
+
     on_cpu = device == "cpu" or not torch.cuda.is_available()
     distributed.init_process_group("gloo" if on_cpu else "nccl")
     group = Group(distributed.get_rank(), distributed.get_world_size())

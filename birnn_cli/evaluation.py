@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from birnn_cli.data.datasets import DataSet
 from birnn_cli.data.folders import Split
 from birnn_cli.data.rows import to_rows
+from birnn_cli.distributed import ALONE, Group
 from birnn_cli.errors import DataError
 from birnn_cli.network import forward
 from birnn_cli.network.checkpoint import Checkpoint
@@ -54,6 +55,23 @@ class Evaluation:
     confusion: tuple[tuple[int, ...], ...]
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What a network made of labelled images.
+
+    Attributes:
+        images: Shape (n, 28, 28), uint8; n is 1 or more.
+        labels: Shape (n,), int64 in [0, number of classes).
+        logits: Shape (n, number of classes), float32.
+        classes: The labels' names.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    logits: NDArray[np.float32]
+    classes: tuple[str, ...]
+
+
 def score(
     network: Checkpoint,
     data: DataSet,
@@ -61,7 +79,20 @@ def score(
     samples: int | None,
     progress: Callable[[int, int], None],
 ) -> Evaluation:
-    """Have a network read the first images of a split, and score it.
+    """Have a network read the first images of a split, as `read` does, and score it."""
+    reading = read(network, data, split, samples, progress)
+    return evaluate(reading.logits, reading.labels, reading.classes)
+
+
+def read(
+    network: Checkpoint,
+    data: DataSet,
+    split: Split,
+    samples: int | None,
+    progress: Callable[[int, int], None],
+    group: Group = ALONE,
+) -> Reading:
+    """Have a network read the first images of a split.
 
     Args:
         network: What reads.
@@ -69,6 +100,7 @@ def score(
         split: Which of them.
         samples: How many; None is all.
         progress: Is told how many are done, of how many.
+        group: The processes that share the images; all of them have the whole reading then.
 
     Raises:
         DataError: The data set's classes are not the network's, or it holds too few images.
@@ -80,12 +112,16 @@ def score(
             f"{config.dataset} with {' '.join(config.classes)}: take another --dataset or --checkpoint"
         )
     images, labels = data.load(split, samples)
-    logits = []
-    for start in range(0, len(images), forward.BATCH_SIZE):
-        rows = to_rows(images[start : start + forward.BATCH_SIZE])
-        logits.append(forward.logits(config.architecture, network.weights, rows))
-        progress(start + len(rows), len(images))
-    return evaluate(np.concatenate(logits), labels, config.classes)
+    own = images[group.rank :: group.size]
+    logits = np.empty((len(images), len(config.classes)), np.float32)
+    parts = [np.empty((0, len(config.classes)), np.float32)]
+    for start in range(0, len(own), forward.BATCH_SIZE):
+        rows = to_rows(own[start : start + forward.BATCH_SIZE])
+        parts.append(forward.logits(config.architecture, network.weights, rows))
+        progress(start + len(rows), len(own))
+    for rank, share in enumerate(group.gather(np.concatenate(parts))):
+        logits[rank :: group.size] = share
+    return Reading(images, labels, logits, config.classes)
 
 
 def evaluate(
@@ -144,8 +180,12 @@ def calibration_error(confidence: NDArray[np.float32], right: NDArray[np.bool_])
     Returns:
         The error, in 0 to 1.
     """
-    # A bin holds its upper edge: a confidence of exactly 1 is in the last one.
-    bins = np.ceil(confidence.astype(np.float64) * CALIBRATION_BINS).astype(int) - 1
     gaps: NDArray[np.float64] = right - confidence.astype(np.float64)
-    sums = np.bincount(bins.clip(0, CALIBRATION_BINS - 1), gaps, CALIBRATION_BINS)
+    sums = np.bincount(calibration_bins(confidence), gaps, CALIBRATION_BINS)
     return float(np.abs(sums).sum() / len(confidence))
+
+
+def calibration_bins(confidence: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The bin of each confidence, (n,), from 0; one holds its upper edge, so that 1 is in the last."""
+    bins = np.ceil(confidence.astype(np.float64) * CALIBRATION_BINS).astype(np.int64) - 1
+    return bins.clip(0, CALIBRATION_BINS - 1)

@@ -14,7 +14,6 @@ def require(module: str, extra: str) -> Any:
     """
     try:
         return import_module(module)
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f'{error.name} is not installed, which this needs: pip install "birnn-cli[{extra}]"'
-        ) from None
+    except ImportError as error:
+        missing, cure = error.name or module, f'pip install "birnn-cli[{extra}]"'
+        raise ConfigError(f"{missing} is not installed, which this needs: {cure}") from None

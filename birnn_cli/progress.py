@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from birnn_cli.console import note, percent, printable, result
+from birnn_cli.console import note, result
+from birnn_cli.text import percent, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -211,9 +212,9 @@ def _accuracy(about: About) -> str:
     return f"{about.validation['accuracy'] * 100:.2f} % on the validation images of {name}"
 
 
-def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """The rows of a run's `metrics.jsonl`, in their order; none where there is no such file."""
-    return [json.loads(line) for line in _metrics_lines(folder) if _step(line) < float("inf")]
+def read_metrics(folder: Path, last_step: float = math.inf) -> list[dict[str, float]]:
+    """The rows of a run up to a step; none where there is no run, and no torn line."""
+    return [json.loads(line) for line in _metrics_lines(folder) if _step(line) <= last_step]
 
 
 def _metrics_lines(folder: Path) -> list[bytes]:
@@ -252,8 +253,8 @@ class Metrics:
 
 
 def _step(line: bytes) -> float:
-    """The step of a row; infinite for a line that is no whole row."""
+    """The step of a row; not a number, which no step is below, for a line that is no whole row."""
     try:
-        return int(json.loads(line)["step"]) if line.endswith(b"\n") else float("inf")
+        return int(json.loads(line)["step"]) if line.endswith(b"\n") else math.nan
     except (ValueError, KeyError, TypeError):
-        return float("inf")
+        return math.nan

@@ -1,4 +1,4 @@
-"""Draw the example pictures, as people bring them, what the network reads of each, and how one is read.
+"""Draw the example pictures, as people bring them, and what the network reads of each and answers.
 
 python examples/draw_digits.py
 """
@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from birnn_cli import prediction, runs
+from birnn_cli import explain_view, prediction, runs
 from birnn_cli.data import images, strokes
 from birnn_cli.data.strip import strip
 from birnn_cli.network import checkpoint
 
 HERE = Path(__file__).parent
 DIGITS, SHEET = HERE / "digits", HERE / "what_the_network_reads.png"
-STAGES = HERE / "how_a_photo_is_read.png"
+STAGES, EXPLAINED = HERE / "how_a_photo_is_read.png", HERE / "how_an_answer_comes_about.png"
 TILE, GAP = 112, 16
 SLANT = 0.15
 
@@ -107,7 +107,7 @@ def sheet(answers: list[prediction.Prediction]) -> Image.Image:
 
 
 def main() -> None:
-    """Draw all pictures, have the shipped model read them, and draw the sheet."""
+    """Draw all pictures, have the shipped model read them, and draw how it does."""
     DIGITS.mkdir(exist_ok=True)
     for name, picture in pictures().items():
         picture.save(DIGITS / name, quality=85)
@@ -116,6 +116,7 @@ def main() -> None:
     sheet(answers).save(SHEET, optimize=True)
     reading = images.study((DIGITS / "7-photo.jpg").read_bytes())
     Image.fromarray(strip(reading)).save(STAGES, optimize=True)
+    explain_view.view(EXPLAINED, shipped, answers[7])
 
 
 if __name__ == "__main__":

@@ -178,6 +178,19 @@ def test_what_fails_in_one_process_ends_all_with_its_message_alone(
     assert len(own) == 1 and "mnist is not in nowhere" in own[0], done.err
 
 
+def test_processes_score_as_one_does_to_the_last_count(
+    alone: Path, small_data: Path, tmp_path: Path
+) -> None:
+    """149 images have no equal shares."""
+    options = ("eval", "-n", 149, "--checkpoint", alone, "--json", "-q")
+    one = run_birnn(*options, cwd=tmp_path, BIRNN_DATA_DIR=str(small_data)).json
+    done = finish(start(*options, cwd=tmp_path, data=small_data, ranks=3))
+    assert done.code == 0, done.err
+    for key in ("n", "correct", "accuracy", "ci95", "per_class", "confusion"):
+        assert done.json[key] == one[key]
+    assert done.json["loss"] == pytest.approx(one["loss"], rel=1e-6)
+
+
 def test_what_the_leader_refuses_is_said_once(small_data: Path, tmp_path: Path) -> None:
     (tmp_path / "run").write_text("mine")
     done = finish(start("train", *TRAIN, "--output", "run", cwd=tmp_path, data=small_data))

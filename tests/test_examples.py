@@ -1,11 +1,15 @@
 """The examples do what they say, with the model that ships."""
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from birnn_cli.network.architecture import Readout
 from birnn_cli.recipes import RECIPES
 from tests.conftest import child_environment, run_birnn
 
@@ -48,3 +52,40 @@ def test_the_benchmark_measures_every_recipe_and_its_parts_make_up_the_whole(tmp
     for line in lines[1::2]:
         shares = [float(part.split()[-1].removesuffix("%")) for part in line.split(",")]
         assert min(shares) >= 0 and sum(shares) == pytest.approx(100, abs=0.5)
+
+
+def test_the_readouts_example_scores_each_of_them_and_goes_on_where_it_was(
+    small_data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "data").symlink_to(small_data)
+    figure = tmp_path / "figure.png"
+    lines = run_example("readouts.py", 1, 300, 20, figure, cwd=tmp_path)
+    assert "accuracy on 150 test images of mnist, seeds 0 to 0:" in lines
+    assert [line.split()[:2] for line in lines[-3:]] == [[name, "mean"] for name in get_args(Readout)]
+    for file in (tmp_path / "runs" / "readouts").glob("*/scores-20.json"):
+        scores = json.loads(file.read_text())
+        assert len(scores["downwards"]) == len(scores["upwards"]) == 28
+        assert scores["downwards"][27] == scores["upwards"][0]  # all rows, both times
+        file.write_text(json.dumps({**scores, "accuracy": 0.125}))
+    content = figure.read_bytes()
+    assert content.startswith(b"\x89PNG")
+    again = run_example("readouts.py", 1, 300, 20, figure, cwd=tmp_path)
+    assert all("mean 12.50%" in line for line in again[-3:])  # as found before
+    assert figure.read_bytes() == content
+
+
+def test_the_gradient_example_shows_it_vanish_sooner_without_a_forget_bias_and_explode(
+    small_data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "data").symlink_to(small_data)
+    lines = run_example("vanishing_gradient.py", 300, tmp_path / "figure.png", cwd=tmp_path)
+    sizes = {}
+    for line in lines[-5:]:
+        name, *values = re.split(r"[:\s]+row \d+: ", line.strip())
+        sizes[name] = list(map(float, values))
+    first, last = ({name: values[end] / values[-1] for name, values in sizes.items()} for end in (0, -1))
+    assert set(last.values()) == {1.0}
+    vanishing, kept = first["forget bias 0, untrained"], first["forget bias 1, untrained"]
+    assert vanishing < kept / 100 < 0.001
+    assert first["forget bias 1, untrained, recurrent weights × 6"] > 10
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")

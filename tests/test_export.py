@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from birnn_cli import onnx_graph, runs
+from birnn_cli import onnx_graph, page, runs
 from birnn_cli.data import strokes
 from birnn_cli.data.rows import to_rows
 from birnn_cli.errors import ConfigError, ExportError
@@ -84,21 +84,25 @@ def test_the_command_makes_a_model_that_tells_its_classes_and_itself(tmp_path: P
     assert told["about"]["config"]["recipe_name"] == "best"
 
 
-def test_a_file_that_exists_is_kept_unless_forced(tmp_path: Path) -> None:
-    file = tmp_path / "digits.onnx"
+@pytest.mark.parametrize("file_format", ["onnx", "html"])
+def test_a_file_that_exists_is_kept_unless_forced(file_format: str, tmp_path: Path) -> None:
+    file = tmp_path / f"digits.{file_format}"
     file.write_text("mine")
     done = run_birnn("export", file, cwd=tmp_path)
     assert (done.code, done.out) == (1, "")
     assert "--force" in done.err and file.read_text() == "mine"
-    assert run_birnn("export", file, "--force", cwd=tmp_path).code == 0
-    assert onnx.load(file).producer_name == "birnn"
+    assert run_birnn("export", file, "--force", "-q", cwd=tmp_path).code == 0
+    shipped = checkpoint.load(runs.SHIPPED)
+    make = {"onnx": onnx_graph.to_onnx, "html": page.to_html}[file_format]
+    assert file.read_bytes() == make(shipped)
 
 
 def test_an_ending_that_says_nothing_needs_a_format(tmp_path: Path) -> None:
     done = run_birnn("export", "digits.bin", cwd=tmp_path)
     assert done.code == 1 and "--format" in done.err
     assert not list(tmp_path.iterdir())
-    assert run_birnn("export", "digits.bin", "--format", "onnx", cwd=tmp_path).code == 0
+    done = run_birnn("export", "digits.bin", "--format", "html", cwd=tmp_path)
+    assert done.out == f"digits.bin: html, {(tmp_path / 'digits.bin').stat().st_size:,} bytes\n"
 
 
 def test_a_missing_library_is_named_with_the_extra_that_brings_it() -> None:

@@ -1,0 +1,1 @@
+"""How a network did, as a page with pictures."""

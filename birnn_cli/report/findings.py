@@ -1,0 +1,161 @@
+"""What a report tells, in numbers: how sure and how right the answers are, the mistakes, the curves."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from birnn_cli import runs
+from birnn_cli.data.folders import Split
+from birnn_cli.evaluation import CALIBRATION_BINS, Evaluation, Reading, calibration_bins
+from birnn_cli.network.checkpoint import About
+from birnn_cli.network.forward import probabilities
+
+# Test images of MNIST, from 0, whose label fewer than three of five raters gave back. Source: Cleanlab's
+# "label errors"; Northcutt, Athalye and Mueller, "Pervasive label errors in test sets" (2021).
+DISPUTED_MNIST_TEST = (
+    *(947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558),
+    *(5937, 6651, 6783, 8527, 9679, 9729),
+)
+# The losses and accuracies that the published notebook printed, every ten steps.
+NOTEBOOK_LOG = Path(__file__).parent / "notebook_log.csv"
+
+Points = list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a report is about.
+
+    Attributes:
+        path: The checkpoint's file; a run's `metrics.jsonl` may lie beside it.
+        about: What it says of itself.
+        dataset: The images' data set: its name, or a folder's absolute path.
+        split: Which of its images.
+        reading: What the network made of the first of them.
+        scores: How well.
+    """
+
+    path: Path
+    about: About
+    dataset: str
+    split: Split
+    reading: Reading
+    scores: Evaluation
+
+    @property
+    def disputed(self) -> tuple[int, ...]:
+        """Numbers of the images whose labels are known to be disputed."""
+        own = (self.dataset, self.split) == ("mnist", "test")
+        return DISPUTED_MNIST_TEST if own else ()
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Answers of about the same confidence.
+
+    Attributes:
+        low: The confidence is above it, in [0, 1).
+        high: And not above this, in (0, 1].
+        n: Answers, 1 or more.
+        correct: Those that are right.
+        confidence: Mean probability of the answers, 0 to 1.
+    """
+
+    low: float
+    high: float
+    n: int
+    correct: int
+    confidence: float
+
+
+def reliability(reading: Reading) -> list[Bin]:
+    """The bins of the calibration error that are not empty, from the least sure to the surest."""
+    confidence = probabilities(reading.logits).max(axis=1)
+    right = reading.logits.argmax(axis=1) == reading.labels
+    bins = calibration_bins(confidence)
+    return [
+        Bin(
+            low=k / CALIBRATION_BINS,
+            high=(k + 1) / CALIBRATION_BINS,
+            n=int((bins == k).sum()),
+            correct=int(right[bins == k].sum()),
+            confidence=float(confidence[bins == k].mean(dtype=np.float64)),
+        )
+        for k in np.unique(bins).tolist()
+    ]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """An image that was read wrongly.
+
+    Attributes:
+        number: Its place in the split, from 0.
+        label: The number of its class.
+        top: The three likeliest classes, by number, with their probabilities, 0 to 1; the answer first.
+    """
+
+    number: int
+    label: int
+    top: tuple[tuple[int, float], ...]
+
+
+def mistakes(reading: Reading) -> list[Mistake]:
+    """All mistakes, the most confident first; of equal ones, the first in the split."""
+    shares = probabilities(reading.logits)
+    wrong = np.flatnonzero(reading.logits.argmax(axis=1) != reading.labels)
+    wrong = wrong[np.argsort(-shares[wrong].max(axis=1), kind="stable")]
+    return [
+        Mistake(
+            number=number,
+            label=int(reading.labels[number]),
+            top=tuple(
+                (k, float(shares[number, k]))
+                for k in np.argsort(-reading.logits[number], kind="stable")[:3].tolist()
+            ),
+        )
+        for number in wrong.tolist()
+    ]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """A run's course, as (images seen, value).
+
+    Attributes:
+        batch: Of a display step's own batch.
+        validation: On the images held out.
+        notebook: What the published notebook printed; empty for all but its own recipe on MNIST.
+    """
+
+    batch: Points
+    validation: Points
+    notebook: Points
+
+
+def curves(folder: Path, about: About) -> dict[str, Curves]:
+    """How loss (nats an image) and accuracy (0 to 1) went, by these names; empty without a run.
+
+    Args:
+        folder: Where the checkpoint is.
+        about: What it says of itself: rows of later steps are left out.
+    """
+    rows = runs.read_metrics(folder, about.step)
+    printed: list[dict[str, str]] = []
+    if (about.config.recipe_name, about.config.dataset) == ("notebook", "mnist"):
+        printed = list(csv.DictReader(NOTEBOOK_LOG.read_text(encoding="utf-8").splitlines()))
+    found = {
+        name: Curves(
+            batch=[(row["samples"], row[name]) for row in rows if name in row],
+            validation=[
+                (row["samples"], row[f"validation_{name}"])
+                for row in rows
+                if f"validation_{name}" in row
+            ],
+            notebook=[(int(row["samples"]), float(row[f"minibatch_{name}"])) for row in printed],
+        )
+        for name in ("loss", "accuracy")
+    }
+    return found if rows else {}

@@ -1,0 +1,135 @@
+"""What each read-out hears: the notebook's network with `last`, `states`, `pool`, otherwise unchanged.
+
+Each is trained on MNIST with several seeds (on drawn digits where MNIST cannot be had) and scored once
+on all test images; then it answers to parts of the first of them, the other rows blank. The runs are
+kept under runs/readouts/: stopped and started again, this goes on where it was.
+
+python examples/readouts.py [SEEDS (5)] [IMAGES a training (100000)] [PICTURES in parts (1000)] [FIGURE]
+"""
+
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from birnn_cli import evaluation, session
+from birnn_cli.data import datasets
+from birnn_cli.data.rows import to_rows
+from birnn_cli.network import checkpoint, forward
+from birnn_cli.network.architecture import NUM_ROWS, Readout
+
+HERE = Path(__file__).parent
+RUNS = Path("runs/readouts")
+DATA_DIR = Path(os.environ.get("BIRNN_DATA_DIR") or datasets.default_data_dir())
+# Told apart by their dashes too: they stay so in grey print.
+LINES = {"last": ("#d55e00", "-"), "states": ("#0072b2", "--"), "pool": ("#000000", ":")}
+
+
+def scores_of(
+    readout: str, seed: int, data: datasets.DataSet, samples: int, pictures: int
+) -> dict[str, Any]:
+    """Train one network and score it, or read what was found before."""
+    folder = RUNS / f"{readout}-{samples}-{seed}"
+    file = folder / f"scores-{pictures}.json"
+    if not file.exists():
+        request = session.Request(
+            recipe="notebook",
+            overrides={"readout": readout, "samples": samples},
+            dataset=data.name,
+            data_dir=DATA_DIR,
+            seed=seed,
+            device="cpu",
+            output=folder,
+            resume=(folder / "config.json").exists(),
+        )
+        run = session.open_session(request, report=lambda done, total: None, warn=print)
+        if isinstance(run, session.Session):
+            for _ in run.steps():
+                pass
+        file.write_text(json.dumps(score(folder, data, pictures)), encoding="utf-8")
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def score(folder: Path, data: datasets.DataSet, pictures: int) -> dict[str, Any]:
+    """Accuracy on all test images, and on parts of the first ones: from the top, from the bottom."""
+    network = checkpoint.load(folder / checkpoint.FILE_NAME)
+    architecture = network.about.config.architecture
+    whole = evaluation.score(network, data, "test", None, progress=lambda done, total: None)
+    images, labels = data.load("test", min(pictures, whole.n))
+
+    def share_right(seen: slice) -> float:
+        rows = np.zeros(images.shape, np.float32)
+        rows[:, seen] = to_rows(images[:, seen])
+        logits = forward.logits(architecture, network.weights, rows)
+        return float((logits.argmax(axis=1) == labels).mean())
+
+    return {
+        "dataset": data.name,
+        "n": whole.n,
+        "accuracy": whole.accuracy,
+        "pictures": len(images),
+        "downwards": [share_right(slice(0, row + 1)) for row in range(NUM_ROWS)],
+        "upwards": [share_right(slice(row, NUM_ROWS)) for row in range(NUM_ROWS)],
+    }
+
+
+def draw(found: dict[str, list[dict[str, Any]]]) -> Figure:
+    """Accuracy against the last row that is seen, and against the first: mean and range over seeds."""
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    first = found["last"][0]
+    left, right = figure.subplots(1, 2, sharey=True)
+    for axes, part in ((left, "downwards"), (right, "upwards")):
+        for readout, runs in found.items():
+            shares = 100 * np.array([run[part] for run in runs])
+            colour, dashes = LINES[readout]
+            axes.plot(shares.mean(axis=0), dashes, color=colour, linewidth=2, label=readout)
+            axes.fill_between(
+                range(NUM_ROWS), shares.min(axis=0), shares.max(axis=0), color=colour, alpha=0.15
+            )
+        axes.set(xlim=(0, NUM_ROWS - 1), xticks=range(0, NUM_ROWS, 3), ylim=(0, 100))
+        axes.grid(color="0.9")
+        axes.spines[["top", "right"]].set_visible(False)
+    left.set(
+        title="Rows 0 to t alone, the rest blank",
+        xlabel="t, the last row that is seen",
+        ylabel="answers that are right, %",
+    )
+    right.set(title="Rows t to 27 alone, the rest blank", xlabel="t, the first row that is seen")
+    left.legend(title="read-out", loc="upper left", frameon=False)
+    figure.suptitle(
+        f"{first['pictures']:,} test images of {first['dataset']}, mean and range over "
+        f"{len(found['last'])} seeds",
+        fontsize="medium",
+    )
+    return figure
+
+
+def main(seeds: int = 5, samples: int = 100_000, pictures: int = 1000, figure: str = "") -> None:
+    """Train, score, print the table, draw the figure."""
+    print(f"torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}")
+    data = datasets.open_or_fall_back("auto", DATA_DIR, None, None, warn=print)
+    found: dict[str, list[dict[str, Any]]] = {readout: [] for readout in get_args(Readout)}
+    for seed in range(seeds):
+        for readout, runs in found.items():
+            runs.append(scores_of(readout, seed, data, samples, pictures))
+            print(f"{readout}, seed {seed}: {runs[-1]['accuracy']:.2%}", flush=True)
+    first = found["last"][0]
+    print(f"accuracy on {first['n']:,} test images of {first['dataset']}, seeds 0 to {seeds - 1}:")
+    for readout, runs in found.items():
+        shares = [run["accuracy"] for run in runs]
+        mean = sum(shares) / len(shares)
+        print(f"{readout:>8}  mean {mean:.2%}, from {min(shares):.2%} to {max(shares):.2%}")
+    path = Path(figure) if figure else HERE / "readouts.png"
+    draw(found).savefig(path, dpi=110, metadata={"Software": None})
+
+
+if __name__ == "__main__":
+    kinds = (int, int, int, str)
+    main(*(kind(value) for kind, value in zip(kinds, sys.argv[1:], strict=False)))

@@ -1,0 +1,141 @@
+"""The page of a network: what is in the file, what is refused. How it behaves: test_page_in_browser."""
+
+import base64
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from birnn_cli import page, runs
+from birnn_cli.errors import ConfigError
+from birnn_cli.network import checkpoint
+from birnn_cli.network.checkpoint import About, Checkpoint
+from birnn_cli.recipes import RECIPES, RunConfig
+
+HOSTILE = (
+    "</script><script>alert(1)</script>",
+    "<!--<script>",
+    "\"'&amp;\\",
+    "ä\u2028\udcff",
+    "@STYLE@",
+)
+
+
+def make_network(
+    classes: tuple[str, ...] = tuple("0123456789"), reader: str = "digit", **recipe: Any
+) -> Checkpoint:
+    """An untrained network, small unless said otherwise, whose answers differ by the picture."""
+    config = RunConfig(
+        recipe_name="notebook",
+        recipe=replace(RECIPES["notebook"], **{"hidden_size": 12, **recipe}),
+        dataset="/home/somebody/letters",
+        classes=classes,
+        reader=reader,  # type: ignore[arg-type]
+        seed=0,
+        device="cpu",
+    )
+    random = np.random.default_rng(1)
+    weights = {
+        name: random.normal(0, 0.4, shape).astype(np.float32)
+        for name, shape in config.architecture.parameter_shapes().items()
+    }
+    return Checkpoint(
+        about=About(config=config, step=1, samples=1, complete=True), weights=weights, training={}
+    )
+
+
+def config_of(document: bytes) -> dict[str, Any]:
+    """What the page knows of its network, as a browser would find it."""
+    found = re.findall(rb'<script type="application/json" id="network">(.*?)</script>', document, re.S)
+    assert len(found) == 1
+    return json.loads(found[0])  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Checkpoint:
+    return checkpoint.load(runs.SHIPPED)
+
+
+def test_the_page_of_the_shipped_model_is_small_and_the_same_each_time(shipped: Checkpoint) -> None:
+    document = page.to_html(shipped)
+    assert len(document) < page.MAX_BYTES
+    assert document == page.to_html(checkpoint.load(runs.SHIPPED))
+
+
+def test_the_page_names_nothing_outside_itself_and_forbids_connections(shipped: Checkpoint) -> None:
+    text = page.to_html(shipped).decode()
+    assert not re.search(
+        r"(?i)(https?:)?//[a-z0-9-]+\.[a-z]|\bimport\b[^\n]*from|\bsrc=|(?<!\w)url\(", text
+    )
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
+    assert policy
+    assert policy[1].startswith("default-src 'none'; connect-src 'none'; ")
+    assert "unsafe" not in policy[1]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_weights_are_half_as_large_where_nothing_is_lost_by_it(dtype: str) -> None:
+    network = make_network()
+    weights = {name: array.astype(dtype).astype(np.float32) for name, array in network.weights.items()}
+    values = config_of(page.to_html(replace(network, weights=weights)))
+    content = base64.b64decode(values["weights"])
+    assert values["dtype"] == dtype
+    expected = np.concatenate([array.ravel() for array in weights.values()])
+    found = np.frombuffer(content, np.dtype(dtype).newbyteorder("<"))
+    np.testing.assert_array_equal(found.astype(np.float32), expected)
+
+
+def test_a_weight_beyond_float16_keeps_all_in_float32() -> None:
+    network = make_network()
+    network.weights["head.bias"][0] = 1e6
+    assert config_of(page.to_html(network))["dtype"] == "float32"
+
+
+def test_names_of_classes_cannot_leave_their_place() -> None:
+    document = page.to_html(make_network(HOSTILE))
+    assert config_of(document)["classes"] == list(HOSTILE)
+    assert document.count(b"<script") == page.to_html(make_network()).count(b"<script")
+
+
+def test_where_a_folder_lies_is_nobodys_business() -> None:
+    document = page.to_html(make_network())
+    assert config_of(document)["dataset"] == "letters"
+    assert b"somebody" not in document
+
+
+def test_a_network_too_large_for_a_page_is_refused_in_a_line_that_says_what_to_do() -> None:
+    network = make_network(
+        hidden_size=300
+    )  # 4 × 300 × (28 + 300 + 1) × 2 numbers, and the head's 10 × 600 + 10
+    with pytest.raises(ConfigError) as error:
+        page.to_html(network)
+    for part in ("795,610", "4,000,000", "float32", "--checkpoint"):
+        assert part in str(error.value)
+
+
+def luminance(colour: str) -> float:
+    """Of `#rrggbb`, by WCAG 2: 0 to 1."""
+    levels = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    red, green, blue = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in levels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_text_stands_out_from_what_is_behind_it(theme: int) -> None:
+    style = (page.PARTS / "style.css").read_text(encoding="utf-8")
+    block = re.findall(r":root \{(.*?)\}", style, re.S)[theme]
+    colours = dict(re.findall(r"--(\w+): (#\w{6});", block))
+    for name, least in {
+        "text": 4.5,
+        "soft": 4.5,
+        "down": 4.5,
+        "up": 4.5,
+        "problem": 4.5,
+        "line": 3,
+    }.items():
+        for behind in ("page", "panel"):
+            low, high = sorted(luminance(colours[each]) for each in (name, behind))
+            assert (high + 0.05) / (low + 0.05) >= least, (name, behind)
