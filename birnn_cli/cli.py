@@ -463,7 +463,8 @@ def _reporting(command: str, *, as_json: bool) -> Iterator[None]:
     except BirnnError as error:
         status, code, message, exit_code = "error", error.code, str(error), ExitCode.FAILED
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
+        name = error.filename2 or error.filename  # of a renaming the target, not the temporary file
+        where = f"{name}: " if name else ""
         status, code, exit_code = "error", "os", ExitCode.FAILED
         message = f"{where}{error.strerror or error}"
     else:

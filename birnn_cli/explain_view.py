@@ -48,7 +48,8 @@ def check(target: Path, paths: Sequence[str], *, several: bool, force: bool) -> 
     """
     if several:
         raise ConfigError("--explain is for one answer: leave --several out")
-    if len(list(islice(find_inputs(paths), 2))) > 1:
+    pictures = list(islice(find_inputs(paths), 2))
+    if len(pictures) > 1:
         raise ConfigError("--explain is for one picture, found several: name one of them")
     if target == TERMINAL:
         return
@@ -58,6 +59,9 @@ def check(target: Path, paths: Sequence[str], *, several: bool, force: bool) -> 
         raise OutputExistsError(
             f"{target} exists already: name another --explain, or add --force to replace it"
         )
+    own = [Path(picture.path) for picture in pictures]
+    if target.exists() and any(path.exists() and target.samefile(path) for path in own):
+        raise ConfigError(f"--explain {target} is the picture itself: name another file")
     if not target.parent.is_dir():
         raise ConfigError(f"--explain {target}: there is no folder {target.parent}, so make it first")
     require("matplotlib", "report")

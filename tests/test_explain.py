@@ -162,6 +162,7 @@ def test_without_an_answer_there_is_the_usual_line_and_no_file(
         (("7.jpg", "--several", "--explain", "how.png"), "--several"),
         (("7.jpg", "--explain", "how.jpg"), ".png"),
         (("7.jpg", "--explain", "no/how.png"), "no folder no"),
+        (("blank.png", "--explain", "blank.png", "--force"), "the picture itself"),
     ],
 )
 def test_what_cannot_be_explained_is_one_line(
