@@ -181,6 +181,8 @@ def test_progress_is_plain_rows_in_a_pipe_and_the_result_alone_is_stdout(
 ) -> None:
     done = run_birnn("train", "--dataset", "mnist", *SHORT, cwd=tmp_path, **data)
     assert [line.split()[0] for line in done.out.splitlines()] == [
+        "loss",
+        "accuracy",
         "trained",
         "speed",
         "of",
