@@ -86,6 +86,31 @@ def resolve_precision(wanted: Precision, device: torch.device) -> Precision:
     return wanted if able else "float32"
 
 
+def dropout_masks(
+    recipe: Recipe, seed: int, step: int, share: slice, device: torch.device
+) -> list[Tensor]:
+    """What the units between layers are multiplied by: none without dropout.
+
+    The same units are dropped at every row (Gal and Ghahramani 2016). Drawn for the whole batch, so that
+    a share of it is the same whoever computes it.
+
+    Args:
+        recipe: Its dropout, and sizes.
+        seed: The run's.
+        step: Steps done before.
+        share: Which images of the batch.
+        device: Where the masks are drawn.
+
+    Returns:
+        For each pair of layers, shape (share, 2 hidden), float32: 0, or 1 / (1 - dropout).
+    """
+    if not recipe.dropout:
+        return []
+    generator, kept = random_generator(seed, "dropout", step + 1, device), 1 - recipe.dropout
+    drawn = torch.empty(recipe.batch_size, 2 * recipe.hidden_size, device=device)
+    return [drawn.bernoulli(kept, generator=generator)[share] / kept for _ in range(recipe.layers - 1)]
+
+
 class Training:
     """A network that learns, with all that it takes to go on later.
 
@@ -151,7 +176,8 @@ class Training:
         recipe = self.recipe
         half = recipe.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            logits = self._learner(rows, self._masks())
+            masks = dropout_masks(recipe, self.seed, self.step, self._share, self.device)
+            logits = self._learner(rows, masks)
             cross_entropy = _cross_entropy if recipe.mix_outliers else nn.functional.cross_entropy
             loss = cross_entropy(logits, labels)
         if self._group.size > 1:  # the processes' gradients are averaged, whatever their shares
@@ -159,19 +185,6 @@ class Training:
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step(self.step)
-
-    def _masks(self) -> list[Tensor]:
-        """Dropout between layers, the same units at every row (Gal and Ghahramani 2016)."""
-        recipe = self.recipe
-        if not recipe.dropout:
-            return []
-        generator = random_generator(self.seed, "dropout", self.step + 1, self.device)
-        keep = torch.empty(recipe.batch_size, 2 * recipe.hidden_size, device=self.device)
-        kept = 1 - recipe.dropout
-        return [
-            keep.bernoulli(kept, generator=generator)[self._share] / kept
-            for _ in range(recipe.layers - 1)
-        ]
 
     def _pooled(self, parts: Sequence[Scores]) -> Scores:
         """The scores on all the images that parts, here and in the group's other processes, are of."""

@@ -99,3 +99,19 @@ def test_mixing_in_skips_no_image_of_the_data_set() -> None:
     shown = torch.cat([mixed.batch(step)[0][:10] for step in range(30)])
     expected = torch.from_numpy(to_rows(IMAGES))
     assert torch.equal(torch.unique(shown, dim=0), torch.unique(expected, dim=0))
+
+
+@given(st.integers(1, 7), st.integers(0, 40), st.sampled_from([0.0, 1.0]), st.sampled_from([0.0, 0.3]))
+@settings(max_examples=40, deadline=None)
+def test_the_shares_of_a_batch_make_up_the_batch(
+    size: int, step: int, strength: float, mixed_share: float
+) -> None:
+    """Image k of the whole is image k // size of share k % size, changed as in the whole."""
+    drawn = (np.full((50, 28, 28), 255, np.uint8), np.full(50, 7))
+    recipe, mixed = replace(RECIPE, augment=strength), [("strokes", mixed_share, drawn)]
+    rows, labels = Batches(recipe, 3, CPU, (IMAGES, LABELS), mixed).batch(step)
+    for rank in range(size):
+        share = slice(rank, None, size)
+        own = Batches(recipe, 3, CPU, (IMAGES, LABELS), mixed, share).batch(step)
+        assert torch.equal(own[1], labels[share])
+        torch.testing.assert_close(own[0], rows[share])

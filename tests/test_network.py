@@ -210,16 +210,16 @@ def test_what_the_backward_direction_sees(readout: Any) -> None:
     assert seen.tolist() == [readout != "last"] * 27 + [True]
 
 
-def test_dropped_units_are_a_function_of_the_generator_and_keep_the_mean() -> None:
-    network = drawn(Architecture(hidden_size=32, num_layers=2, readout="pool"))
-    rows = torch.rand(64, 28, 28)
-
-    def read(seed: int) -> torch.Tensor:
-        return network(rows, 0.5, random_generator(seed, "dropout", 1)).detach()
-
-    assert torch.equal(read(1), read(1))
-    assert not torch.equal(read(1), read(2))
-    assert torch.equal(network(rows), network(rows, 0.5, None))
+def test_masked_units_are_as_if_their_weights_were_none() -> None:
+    network = drawn(Architecture(hidden_size=4, num_layers=2, readout="pool"))
+    rows, mask = torch.rand(3, 28, 28), torch.ones(3, 8)
+    assert torch.equal(network(rows), network(rows, [mask]))
+    mask[:, 5] = 0
+    masked = network(rows, [mask])
+    with torch.no_grad():
+        for lstm in (network.layers[1].fw, network.layers[1].bw):
+            lstm.weight_ih_l0[:, 5] = 0
+    torch.testing.assert_close(masked, network(rows))
 
 
 @pytest.mark.parametrize("name", LIMITS)

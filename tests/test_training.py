@@ -23,7 +23,7 @@ from birnn_cli.network import checkpoint
 from birnn_cli.recipes import RECIPES, Recipe, RecipeName
 from birnn_cli.request import Request, open_session
 from birnn_cli.session import Session
-from birnn_cli.training import Training, resolve_device, resolve_precision
+from birnn_cli.training import Training, dropout_masks, resolve_device, resolve_precision
 from tests.conftest import child_environment, run_birnn
 
 IMAGES, LABELS = strokes.draw("train", 500)
@@ -185,6 +185,26 @@ def test_bfloat16_is_taken_where_the_processor_computes_in_it(monkeypatch: pytes
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=found: found, raising=False)
         assert resolve_precision("bfloat16", CPU) == expected
         assert resolve_precision("float32", CPU) == "float32"
+
+
+def test_dropout_is_a_function_of_the_seed_and_the_step_and_keeps_the_mean() -> None:
+    recipe = replace(SMALL, layers=3, hidden_size=100, dropout=0.25, batch_size=200)
+    whole, cpu = slice(0, None, 1), torch.device("cpu")
+    masks = dropout_masks(recipe, 1, 7, whole, cpu)
+    assert [tuple(mask.shape) for mask in masks] == [(200, 200)] * 2
+    for mask, same, later, other in zip(
+        masks,
+        *(dropout_masks(recipe, seed, step, whole, cpu) for seed, step in ((1, 7), (1, 8), (2, 7))),
+        strict=True,
+    ):
+        assert mask.unique().tolist() == pytest.approx([0, 4 / 3])
+        assert float(mask.mean()) == pytest.approx(1, abs=0.02)
+        assert torch.equal(mask, same)
+        assert not torch.equal(mask, later) and not torch.equal(mask, other)
+    assert not torch.equal(*masks)
+    assert dropout_masks(replace(recipe, dropout=0.0), 1, 7, whole, cpu) == []
+    third = dropout_masks(recipe, 1, 7, slice(2, None, 3), cpu)
+    assert all(torch.equal(mask[2::3], part) for mask, part in zip(masks, third, strict=True))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run() -> None:
