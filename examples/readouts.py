@@ -18,11 +18,13 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from birnn_cli import evaluation, session
+from birnn_cli import evaluation
 from birnn_cli.data import datasets
 from birnn_cli.data.rows import to_rows
 from birnn_cli.network import checkpoint, forward
 from birnn_cli.network.architecture import NUM_ROWS, Readout
+from birnn_cli.request import Request, open_session
+from birnn_cli.session import Session
 
 HERE = Path(__file__).parent
 RUNS = Path("runs/readouts")
@@ -38,7 +40,7 @@ def scores_of(
     folder = RUNS / f"{readout}-{samples}-{seed}"
     file = folder / f"scores-{pictures}.json"
     if not file.exists():
-        request = session.Request(
+        request = Request(
             recipe="notebook",
             overrides={"readout": readout, "samples": samples},
             dataset=data.name,
@@ -48,8 +50,8 @@ def scores_of(
             output=folder,
             resume=(folder / "config.json").exists(),
         )
-        run = session.open_session(request, report=lambda done, total: None, warn=print)
-        if isinstance(run, session.Session):
+        run = open_session(request, report=lambda done, total: None, warn=print)
+        if isinstance(run, Session):
             for _ in run.steps():
                 pass
         file.write_text(json.dumps(score(folder, data, pictures)), encoding="utf-8")
