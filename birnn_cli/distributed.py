@@ -169,6 +169,8 @@ def joined(device: str | None) -> Iterator[Group]:
     group = Group(distributed.get_rank(), distributed.get_world_size())
     try:
         yield group
+        # Gloo's threads may still hold tensors of the last exchange: a process that ends then aborts.
+        distributed.barrier()
     except (DivergedError, InterruptedRunError):  # in all of them at the same step
         if group.leads:
             raise

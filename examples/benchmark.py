@@ -164,7 +164,7 @@ def scale(seconds: float = 3.0, files: int = 100_000) -> None:
             own = (__file__, "--rate", str(batch_size), str(hidden_size), str(seconds))
             environment = {**os.environ, "OMP_NUM_THREADS": threads}
             done = subprocess.run(
-                [sys.executable, *before, *own], env=environment, capture_output=True, check=True
+                [sys.executable, *before, *own], env=environment, stdout=subprocess.PIPE, check=True
             )
             rates.append(float(done.stdout))
         one, two, processes = (f"{each:,.0f}" for each in rates)
