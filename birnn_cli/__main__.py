@@ -11,6 +11,12 @@ def main() -> None:
         app(prog_name="birnn")
     except KeyboardInterrupt:
         sys.exit(130)
+    except SystemExit as end:
+        from birnn_cli.distributed import is_launched, leave
+
+        if is_launched():
+            leave(end.code if isinstance(end.code, int) else int(end.code is not None))
+        raise
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@ Torch is imported where there is a group: reading alone needs none.
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from birnn_cli.errors import BirnnError, DivergedError, ElsewhereError, InterruptedRunError
 
@@ -139,6 +140,17 @@ def is_restarted() -> bool:
     return is_launched() and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
 
 
+def leave(code: int) -> NoReturn:
+    """End a process of a group at once, its output written.
+
+    Python's own way out would now and then end in an abort: Gloo's threads, which may still hold tensors
+    of the last exchange, are stopped while they wait for the interpreter.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def local_device(device: "torch.device") -> "torch.device":
     """The GPU that belongs to this process of its machine, where the group computes on GPUs."""
     if device.type != "cuda" or not is_launched():
@@ -169,8 +181,6 @@ def joined(device: str | None) -> Iterator[Group]:
     group = Group(distributed.get_rank(), distributed.get_world_size())
     try:
         yield group
-        # Gloo's threads may still hold tensors of the last exchange: a process that ends then aborts.
-        distributed.barrier()
     except (DivergedError, InterruptedRunError):  # in all of them at the same step
         if group.leads:
             raise

@@ -32,7 +32,7 @@ from torch import nn
 
 from birnn_cli.data import batches, strokes
 from birnn_cli.data.files import to_png
-from birnn_cli.distributed import joined
+from birnn_cli.distributed import joined, leave
 from birnn_cli.recipes import RECIPES
 from birnn_cli.training import Training, resolve_precision
 
@@ -151,6 +151,8 @@ def rate(batch_size: int, hidden_size: int, seconds: float) -> None:
             next(steps)
         if group.leads:
             print(count * batch_size / (time.perf_counter() - started))
+    if group.size > 1:
+        leave(0)
 
 
 def scale(seconds: float = 3.0, files: int = 100_000) -> None:
