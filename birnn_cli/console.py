@@ -1,6 +1,7 @@
 """What people see: notes on stderr, results on stdout as text or JSON."""
 
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -56,17 +57,22 @@ def sparkline(values: Sequence[float]) -> str:
 
 
 def show_curves(rows: Sequence[Mapping[str, float]]) -> None:
-    """How a run went, from its metrics, on stdout: first value, course, last value."""
+    """How a run went, on stdout: first value, course (a loss's on a logarithmic scale), last value.
+
+    Args:
+        rows: As `metrics.jsonl` has them.
+    """
     for name in ("loss", "accuracy", "validation_loss", "validation_accuracy"):
         values = [row[name] for row in rows if name in row]
         if len(values) < 2:
             continue
-        first, last = (
-            percent(value) if name.endswith("accuracy") else f"{value:.4f}"
-            for value in (values[0], values[-1])
-        )
+        if name.endswith("accuracy"):
+            first, last, course = percent(values[0]), percent(values[-1]), values
+        else:
+            first, last = f"{values[0]:.4f}", f"{values[-1]:.4f}"
+            course = [math.log(max(value, 1e-9)) for value in values]
         label = name.replace("validation_", "held out, ")
-        result(f"{label:<20}{first:>8} {sparkline(values):<{SPARKLINE_WIDTH}} {last}")
+        result(f"{label:<20}{first:>8} {sparkline(course):<{SPARKLINE_WIDTH}} {last}")
 
 
 def show_training(done: "TrainResult") -> None:
