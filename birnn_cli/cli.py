@@ -1,22 +1,31 @@
 """The command line: parse, call, render, exit codes. What a command does is elsewhere."""
 
-import inspect
 import json
 import os
-import sys
 import time
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, fields
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from birnn_cli import __version__, interrupts
-from birnn_cli.errors import BirnnError, ElsewhereError, ExitCode, InterruptedRunError
-from birnn_cli.recipes import LARGEST, RECIPES, Reader, Recipe, RecipeName
+from birnn_cli import __version__
+from birnn_cli.errors import ExitCode
+from birnn_cli.options import (
+    AsJson,
+    CheckpointPath,
+    DataDir,
+    Quiet,
+    Shard,
+    option,
+    parse_shard,
+    positive,
+    with_recipe_values,
+)
+from birnn_cli.outcome import reporting
+from birnn_cli.recipes import LARGEST, Reader, RecipeName
 
 if TYPE_CHECKING:
     from birnn_cli.network.checkpoint import Checkpoint
@@ -33,77 +42,6 @@ app = typer.Typer(
 DEFAULT_EVAL_SAMPLES = 128  # as the notebook does
 
 
-def _option(help_text: str, *names: str, default: str | bool = True, **settings: Any) -> Any:
-    """An option; `default` is shown in its help where the signature's None says too little."""
-    return typer.Option(*names, help=help_text, show_default=default, **settings)
-
-
-def _positive(value: float | None) -> float | None:
-    """Refuse zero, and the infinity and not-a-number that a plain comparison lets through."""
-    if value is not None and not 0 < value < float("inf"):
-        raise typer.BadParameter(f"{value} is not a finite number above 0.")
-    return value
-
-
-class Shard(NamedTuple):
-    """The I-th of N shares, from 1."""
-
-    number: int
-    shards: int
-
-
-def _shard(text: str) -> Shard:
-    number, _, shards = text.partition("/")
-    if not (number.isdecimal() and shards.isdecimal() and 1 <= int(number) <= int(shards)):
-        raise typer.BadParameter(f"{text!r} is no share: expected I/N with 1 <= I <= N, such as 3/8.")
-    return Shard(int(number), int(shards))
-
-
-def _with_recipe_values(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command an option for each of a recipe's values, where its signature has `**values`."""
-    signature = inspect.signature(command)
-    *own, _ = signature.parameters.values()
-    kinds = get_type_hints(Recipe)
-    for value in fields(Recipe):
-        settings, shown = dict(value.metadata), getattr(RECIPES["notebook"], value.name)
-        if settings.pop("above", None) is not None:
-            settings["callback"] = _positive
-        if not isinstance(shown, str | bool):
-            settings["metavar"] = "N" if isinstance(shown, int) else "X"
-        option = _option(
-            settings.pop("help"),
-            default="no" if shown is False else str(shown) if isinstance(shown, str) else f"{shown:,}",
-            rich_help_panel="In place of the recipe's values (shown: those of notebook)",
-            **settings,
-        )
-        kind = Annotated[kinds[value.name] | None, option]  # type: ignore[valid-type, name-defined]
-        own.append(
-            inspect.Parameter(value.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-        )
-    command.__signature__ = signature.replace(parameters=own)  # type: ignore[attr-defined]
-    command.__annotations__ = {each.name: each.annotation for each in own}
-    return command
-
-
-DataDir = Annotated[
-    Path | None,
-    _option(
-        "Where data sets live or are downloaded to (torchvision's layout).",
-        default="the user's cache folder",
-        envvar="BIRNN_DATA_DIR",
-    ),
-]
-CheckpointPath = Annotated[
-    Path | None,
-    _option(
-        "A checkpoint file or a run folder.",
-        default="the newest complete run under runs/, else the model that ships",
-    ),
-]
-AsJson = Annotated[bool, _option("Print the result as JSON.", "--json")]
-Quiet = Annotated[bool, _option("Show no progress.", "--quiet", "-q")]
-
-
 def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"birnn {__version__}")
@@ -113,19 +51,19 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def birnn(
     version: Annotated[
-        bool, _option("Show the version.", "--version", callback=_show_version, is_eager=True)
+        bool, option("Show the version.", "--version", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
     """A bidirectional LSTM reads an image of a digit row by row and says which digit it is."""
 
 
 @app.command()
-@_with_recipe_values
+@with_recipe_values
 def train(
-    recipe: Annotated[RecipeName | None, _option("How to learn.", default="notebook")] = None,
+    recipe: Annotated[RecipeName | None, option("How to learn.", default="notebook")] = None,
     dataset: Annotated[
         str | None,
-        _option(
+        option(
             "auto (MNIST, else strokes), mnist, fashion-mnist, kmnist, qmnist, emnist-digits, "
             "emnist-letters, strokes (drawn by birnn itself), or a folder with one subfolder of "
             "images a class.",
@@ -135,35 +73,35 @@ def train(
     data_dir: DataDir = None,
     reader: Annotated[
         Reader | None,
-        _option("A folder's pictures: find the digit, or plain grey 28 by 28.", default="digit"),
+        option("A folder's pictures: find the digit, or plain grey 28 by 28.", default="digit"),
     ] = None,
     init: Annotated[
         Path | None,
-        _option(
+        option(
             "A checkpoint file or a run folder to take the first weights from; the head is new where "
             "its classes are others.",
             default="drawn anew",
         ),
     ] = None,
-    output: Annotated[Path | None, _option("The run folder.", default="runs/<recipe>-<number>")] = None,
+    output: Annotated[Path | None, option("The run folder.", default="runs/<recipe>-<number>")] = None,
     resume: Annotated[
-        bool, _option("Go on with the run in --output, or the newest interrupted one.", "--resume")
+        bool, option("Go on with the run in --output, or the newest interrupted one.", "--resume")
     ] = False,
-    save_every: Annotated[float, _option("Seconds between saves.", callback=_positive)] = 2.0,
+    save_every: Annotated[float, option("Seconds between saves.", callback=positive)] = 2.0,
     seed: Annotated[
         int | None,
-        _option("Fixes weights, order, dropout.", default="0", metavar="N", min=0, max=LARGEST),
+        option("Fixes weights, order, dropout.", default="0", metavar="N", min=0, max=LARGEST),
     ] = None,
-    device: Annotated[str | None, _option("auto, cpu, cuda, cuda:N or mps.", default="auto")] = None,
+    device: Annotated[str | None, option("auto, cpu, cuda, cuda:N or mps.", default="auto")] = None,
     tensorboard: Annotated[
-        bool, _option("Keep curves for TensorBoard in the run folder too.", "--tensorboard")
+        bool, option("Keep curves for TensorBoard in the run folder too.", "--tensorboard")
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     **values: Any,
 ) -> None:
     """Learn to read digits; save checkpoints as it goes."""
-    with _reporting("train", as_json=as_json), ExitStack() as opened:
+    with reporting("train", as_json=as_json), ExitStack() as opened:
         from birnn_cli import console, progress, runs
         from birnn_cli import tensorboard as curves
         from birnn_cli.distributed import joined
@@ -214,22 +152,22 @@ def train(
 def evaluate(
     samples: Annotated[
         int | None,
-        _option("How many of the first images.", "--samples", "-n", default="128", metavar="N", min=1),
+        option("How many of the first images.", "--samples", "-n", default="128", metavar="N", min=1),
     ] = None,
-    whole: Annotated[bool, _option("All images of the split.", "--all")] = False,
-    split: Annotated[Literal["test", "validation"], _option("Which images.")] = "test",
+    whole: Annotated[bool, option("All images of the split.", "--all")] = False,
+    split: Annotated[Literal["test", "validation"], option("Which images.")] = "test",
     dataset: Annotated[
-        str | None, _option("Another data set than it was trained on.", default="the run's")
+        str | None, option("Another data set than it was trained on.", default="the run's")
     ] = None,
     data_dir: DataDir = None,
     min_accuracy: Annotated[
-        float | None, _option("Exit with 3 below it.", default=False, metavar="X", min=0, max=1)
+        float | None, option("Exit with 3 below it.", default=False, metavar="X", min=0, max=1)
     ] = None,
     report_dir: Annotated[
         Path | None,
-        _option("A folder for a page and pictures of the result.", "--report", default=False),
+        option("A folder for a page and pictures of the result.", "--report", default=False),
     ] = None,
-    force: Annotated[bool, _option("Write into a --report folder that holds files.", "--force")] = False,
+    force: Annotated[bool, option("Write into a --report folder that holds files.", "--force")] = False,
     checkpoint: CheckpointPath = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -238,7 +176,7 @@ def evaluate(
     if whole and samples is not None:
         raise typer.BadParameter("--all and --samples exclude each other.")
     below = False
-    with _reporting("eval", as_json=as_json), ExitStack() as opened:
+    with reporting("eval", as_json=as_json), ExitStack() as opened:
         from birnn_cli import console, evaluation, progress, runs
         from birnn_cli.data import datasets
         from birnn_cli.distributed import joined
@@ -301,52 +239,52 @@ def predict(
         list[str],
         typer.Argument(help="Pictures, folders of them, or - for one on stdin.", metavar="PATH..."),
     ],
-    top_k: Annotated[int, _option("How many labels to name.", metavar="N", min=1)] = 1,
+    top_k: Annotated[int, option("How many labels to name.", metavar="N", min=1)] = 1,
     invert: Annotated[
-        Literal["auto", "yes", "no"], _option("Ink is darker than paper (yes), lighter (no).")
+        Literal["auto", "yes", "no"], option("Ink is darker than paper (yes), lighter (no).")
     ] = "auto",
-    preview: Annotated[bool, _option("Show what the network reads, 28 by 28.", "--preview")] = False,
+    preview: Annotated[bool, option("Show what the network reads, 28 by 28.", "--preview")] = False,
     save_input: Annotated[
-        Path | None, _option("A folder for what the network reads, as PNG.", default=False)
+        Path | None, option("A folder for what the network reads, as PNG.", default=False)
     ] = None,
     save_stages: Annotated[
-        Path | None, _option("A folder for how each was read, stage by stage, as PNG.", default=False)
+        Path | None, option("A folder for how each was read, stage by stage, as PNG.", default=False)
     ] = None,
     explain: Annotated[
         Path | None,
-        _option(
+        option(
             "A PNG file for how the answer to one picture comes about, row by row; - shows it here.",
             default=False,
             metavar="FILE",
         ),
     ] = None,
     several: Annotated[
-        bool, _option("Answer to each digit of a picture, from left to right.", "--several")
+        bool, option("Answer to each digit of a picture, from left to right.", "--several")
     ] = False,
     output: Annotated[
-        Path | None, _option("A file for the answers as JSON Lines.", default=False)
+        Path | None, option("A file for the answers as JSON Lines.", default=False)
     ] = None,
-    force: Annotated[bool, _option("Write into outputs that exist already.", "--force")] = False,
+    force: Annotated[bool, option("Write into outputs that exist already.", "--force")] = False,
     skip_existing: Annotated[
-        bool, _option("Go on with --output: pass over what it answers.", "--skip-existing")
+        bool, option("Go on with --output: pass over what it answers.", "--skip-existing")
     ] = False,
     shard: Annotated[
         Shard | None,
-        _option("Read the I-th of N shares alone.", default=False, metavar="I/N", parser=_shard),
+        option("Read the I-th of N shares alone.", default=False, metavar="I/N", parser=parse_shard),
     ] = None,
     jobs: Annotated[
         int | None,
-        _option("Processes that read files.", default="the cores", metavar="N", min=1, max=1024),
+        option("Processes that read files.", default="the cores", metavar="N", min=1, max=1024),
     ] = None,
     checkpoint: CheckpointPath = None,
-    as_json: Annotated[bool, _option("Print JSON Lines: an object a picture.", "--json")] = False,
-    quiet: Annotated[bool, _option("Print no notes.", "--quiet", "-q")] = False,
+    as_json: Annotated[bool, option("Print JSON Lines: an object a picture.", "--json")] = False,
+    quiet: Annotated[bool, option("Print no notes.", "--quiet", "-q")] = False,
 ) -> None:
     """Say which digit each picture shows."""
     if skip_existing and output is None:
         raise typer.BadParameter("--skip-existing is about the file that --output names.")
     failed, num_several = False, 0
-    with _reporting("predict", as_json=as_json), ExitStack() as opened:
+    with reporting("predict", as_json=as_json), ExitStack() as opened:
         from birnn_cli import console, prediction, progress, runs
         from birnn_cli.output import Answers
 
@@ -395,7 +333,7 @@ def predict(
 @app.command()
 def info(checkpoint: CheckpointPath = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Say what a checkpoint is: its network, how and on what it learned, how good it is."""
-    with _reporting("info", as_json=as_json):
+    with reporting("info", as_json=as_json):
         from birnn_cli import console, runs
         from birnn_cli.network.checkpoint import describe
 
@@ -411,17 +349,17 @@ def export(
     file: Annotated[Path, typer.Argument(help="The file to make.", metavar="FILE")],
     file_format: Annotated[
         Literal["onnx", "html"] | None,
-        _option(
+        option(
             "onnx, for other programs; html, a page to draw on.", "--format", default="the file's ending"
         ),
     ] = None,
-    force: Annotated[bool, _option("Replace the file if it exists.", "--force")] = False,
+    force: Annotated[bool, option("Replace the file if it exists.", "--force")] = False,
     checkpoint: CheckpointPath = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Make a file of a network that works without birnn."""
-    with _reporting("export", as_json=as_json):
+    with reporting("export", as_json=as_json):
         from birnn_cli import console, runs
         from birnn_cli.export import export as make
 
@@ -437,42 +375,3 @@ def export(
 
 def _silent(_: str) -> None:
     """Say nothing."""
-
-
-@contextmanager
-def _reporting(command: str, *, as_json: bool) -> Iterator[None]:
-    """Turn what goes wrong into one line on stderr, JSON where asked for, and an exit code."""
-    interrupts.raise_when_terminated()
-    # Pillow warns of what it mends in damaged files; the answer or the error is what counts.
-    warnings.filterwarnings("ignore", module="PIL")
-    try:
-        yield
-    except InterruptedRunError as error:
-        status, code, message, exit_code = "interrupted", error.code, str(error), error.exit_code
-    except KeyboardInterrupt as error:
-        exit_code = (
-            ExitCode.TERMINATED if isinstance(error, interrupts.Terminated) else ExitCode.INTERRUPTED
-        )
-        status, code, message = "interrupted", "interrupted", "stopped"
-    except BrokenPipeError:
-        # Nobody reads stdout any more (`| head`): end quietly, and keep Python from flushing into it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(ExitCode.FAILED) from None
-    except ElsewhereError:  # that other process has said why
-        raise typer.Exit(ExitCode.FAILED) from None
-    except BirnnError as error:
-        status, code, message, exit_code = "error", error.code, str(error), ExitCode.FAILED
-    except OSError as error:
-        name = error.filename2 or error.filename  # of a renaming the target, not the temporary file
-        where = f"{name}: " if name else ""
-        status, code, exit_code = "error", "os", ExitCode.FAILED
-        message = f"{where}{error.strerror or error}"
-    else:
-        return
-    from birnn_cli import console
-
-    console.note(f"birnn {command}: {message}")
-    if as_json:
-        error_values = {"code": code, "message": message}
-        console.result_json({"command": command, "status": status, "error": error_values})
-    raise typer.Exit(exit_code)
