@@ -137,7 +137,11 @@ def is_launched() -> bool:
 
 def is_restarted() -> bool:
     """Whether `torchrun` started this process again, after one of the group had ended."""
-    return is_launched() and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
+    return is_launched() and _num_restarts() > 0
+
+
+def _num_restarts() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 def leave(code: int) -> NoReturn:
@@ -175,10 +179,14 @@ def joined(device: str | None) -> Iterator[Group]:
         return
     import torch
     from torch import distributed
+    from torch.distributed.rendezvous import rendezvous
 
     on_cpu = device == "cpu" or not torch.cuda.is_available()
-    distributed.init_process_group("gloo" if on_cpu else "nccl")
-    group = Group(distributed.get_rank(), distributed.get_world_size())
+    store, rank, size = next(rendezvous("env://"))
+    # Started again, the processes have the same store: they must not read each other's old addresses.
+    store = distributed.PrefixStore(f"start-{_num_restarts()}", store)  # type: ignore[attr-defined]
+    distributed.init_process_group("gloo" if on_cpu else "nccl", store=store, rank=rank, world_size=size)
+    group = Group(rank, size)
     try:
         yield group
     except (DivergedError, InterruptedRunError):  # in all of them at the same step

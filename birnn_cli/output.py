@@ -1,7 +1,6 @@
 """A file of answers as JSON Lines: begun, or gone on with where another process stopped."""
 
 import json
-import os
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -45,12 +44,17 @@ class Answers:
         self.done: set[str] = set()
         self.any_failed = False
         self._held: list[str] = []
+        self._file: BinaryIO
         if path.exists() and not (force or skip_existing):
             raise OutputExistsError(
                 f"{path} exists already: name another --output, add --skip-existing to go on with it, "
                 "or --force to replace it"
             )
         with ExitStack() as opened:
+            if path.exists() and not path.is_file():  # a pipe or a device can only be written to
+                self._file = opened.enter_context(path.open("wb"))
+                opened.pop_all()
+                return
             self._file = opened.enter_context(path.open("a+b"))
             if not _lock(self._file):
                 raise OutputError(f"{path} is written by another process now: name another --output")
@@ -103,7 +107,8 @@ class Answers:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         """Close the file; a picture that was left in the middle is left out."""
-        if kind is None:
-            self._write()
-            os.fsync(self._file.fileno())
-        self._file.close()
+        try:
+            if kind is None:
+                self._write()
+        finally:
+            self._file.close()
