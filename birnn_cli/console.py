@@ -151,7 +151,8 @@ def show_info(values: dict[str, Any]) -> None:
     if values["validation"]:
         _show_held_out(values["validation"])
     versions = ", ".join(f"{name} {version}" for name, version in values["versions"].items())
-    result(f"made with   {versions}, on {values['device']}, {values['saved_at'][:16]} UTC")
+    result(f"made with   {versions}")
+    result(f"saved       {values['saved_at'][:16].replace('T', ' ')} UTC, on {values['device']}")
 
 
 def _show_held_out(scores: Mapping[str, float]) -> None:
