@@ -286,7 +286,6 @@ def predict(
     failed, num_several = False, 0
     with reporting("predict", as_json=as_json), ExitStack() as opened:
         from birnn_cli import console, prediction, progress, runs
-        from birnn_cli.output import Answers
 
         if explain is not None:
             from birnn_cli import explain_view
@@ -300,6 +299,8 @@ def predict(
         stages = prediction.Saver(save_stages, "--save-stages", force=force) if save_stages else None
         lines, done = None, set[str]()
         if output is not None:
+            from birnn_cli.output import Answers
+
             lines = opened.enter_context(Answers(output, force=force, skip_existing=skip_existing))
             failed, done = lines.any_failed, lines.done
 

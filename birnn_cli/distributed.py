@@ -182,6 +182,8 @@ def joined(device: str | None) -> Iterator[Group]:
     from torch.distributed.rendezvous import rendezvous
 
     on_cpu = device == "cpu" or not torch.cuda.is_available()
+    if not on_cpu:  # where NCCL exchanges what is no tensor
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     store, rank, size = next(rendezvous("env://"))
     # Started again, the processes have the same store: they must not read each other's old addresses.
     store = distributed.PrefixStore(f"start-{_num_restarts()}", store)  # type: ignore[attr-defined]

@@ -9,19 +9,6 @@ from typing import BinaryIO
 from birnn_cli.errors import OutputError, OutputExistsError
 
 
-def _lock(file: BinaryIO) -> bool:
-    """Keep other processes out until the file is closed, however that comes; whether it was free."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
 class Answers:
     """The file of `predict --output`, to be used in a `with`; the answers to a picture get in together.
 
@@ -56,7 +43,7 @@ class Answers:
                 opened.pop_all()
                 return
             self._file = opened.enter_context(path.open("a+b"))
-            if not _lock(self._file):
+            if _is_taken(self._file):
                 raise OutputError(f"{path} is written by another process now: name another --output")
             self._file.seek(0)
             if skip_existing:
@@ -112,3 +99,18 @@ class Answers:
                 self._write()
         finally:
             self._file.close()
+
+
+def _is_taken(file: BinaryIO) -> bool:
+    """Whether another process writes a file; if not, this one has it until it is closed."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks: some of those that clusters share
+        return False
+    return False

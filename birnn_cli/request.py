@@ -76,9 +76,12 @@ def open_session(
         BirnnError: The settings, the data or the folder will not do.
     """
     data_dir = request.data_dir or default_data_dir()
+    at_hand: dict[str, DataSet] = {}  # by real names: a folder of very many images is gone through once
 
     def open_data(name: str, reader: Reader | None) -> DataSet:
-        return open_or_fall_back(name, data_dir, reader, report, warn)
+        data = at_hand.get(name) or open_or_fall_back(name, data_dir, reader, report, warn)
+        at_hand[data.name] = data
+        return data
 
     resume = request.resume or (is_restarted() and _is_begun(request.output))
     plan, lock = group.lead(lambda: (_resume if resume else _begin)(request, open_data))

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from birnn_cli.data import strokes
+from birnn_cli.network.checkpoint import About, Checkpoint
+from birnn_cli.recipes import RECIPES, RunConfig
 
 REAL_DATA_DIR = os.environ.get("BIRNN_DATA_DIR")
 
@@ -73,6 +75,29 @@ def write_mnist(data_dir: Path, train: int = 5300, test: int = 150) -> None:
         raw = data_dir / "MNIST" / "raw"
         write_idx(raw / f"{name}-images-idx3-ubyte", images)
         write_idx(raw / f"{name}-labels-idx1-ubyte", labels.astype(np.uint8))
+
+
+def make_network(
+    classes: tuple[str, ...] = tuple("0123456789"), reader: str = "digit", **recipe: Any
+) -> Checkpoint:
+    """An untrained network, small unless said otherwise, whose answers differ by the picture."""
+    config = RunConfig(
+        recipe_name="notebook",
+        recipe=replace(RECIPES["notebook"], **{"hidden_size": 12, **recipe}),
+        dataset="/home/somebody/letters",
+        classes=classes,
+        reader=reader,  # type: ignore[arg-type]
+        seed=0,
+        device="cpu",
+    )
+    random = np.random.default_rng(1)
+    weights = {
+        name: random.normal(0, 0.4, shape).astype(np.float32)
+        for name, shape in config.architecture.parameter_shapes().items()
+    }
+    return Checkpoint(
+        about=About(config=config, step=1, samples=1, complete=True), weights=weights, training={}
+    )
 
 
 @pytest.fixture(scope="session")

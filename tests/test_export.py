@@ -14,30 +14,7 @@ from birnn_cli.data.rows import to_rows
 from birnn_cli.errors import ConfigError, ExportError
 from birnn_cli.extras import require
 from birnn_cli.network import checkpoint, forward
-from birnn_cli.network.checkpoint import About, Checkpoint
-from birnn_cli.recipes import RECIPES, RunConfig
-from tests.conftest import run_birnn
-
-
-def random_network(num_classes: int = 10, **values: object) -> Checkpoint:
-    """A network of small random weights, as a checkpoint."""
-    config = RunConfig(
-        recipe_name="notebook",
-        recipe=RECIPES["notebook"].override({"hidden_size": 6, **values}),
-        dataset="mnist",
-        classes=tuple(f"class {k}" for k in range(num_classes)),
-        reader="digit",
-        seed=0,
-        device="cpu",
-    )
-    random = np.random.default_rng(1)
-    weights = {
-        name: random.normal(0, 0.5, shape).astype(np.float32)
-        for name, shape in config.architecture.parameter_shapes().items()
-    }
-    return Checkpoint(
-        about=About(config=config, step=1, samples=128, complete=True), weights=weights, training={}
-    )
+from tests.conftest import make_network, run_birnn
 
 
 @pytest.mark.parametrize("columns", [False, True])
@@ -48,7 +25,7 @@ def test_onnx_runtime_answers_as_birnn_does_to_batches_of_any_size(
     columns: bool, readout: str, layers: int, num_classes: int, forget_bias: float
 ) -> None:
     values = {"columns": columns, "readout": readout, "layers": layers, "forget_bias": forget_bias}
-    network = random_network(num_classes, **values)
+    network = make_network(tuple(map(str, range(num_classes))), **values)
     content = onnx_graph.to_onnx(network)
     onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
@@ -64,7 +41,7 @@ def test_a_model_that_answers_otherwise_is_not_left_behind(monkeypatch: pytest.M
     own = forward.logits
     monkeypatch.setattr(forward, "logits", lambda *given: own(*given)[:, ::-1])
     with pytest.raises(ExportError, match="answers otherwise"):
-        onnx_graph.to_onnx(random_network())
+        onnx_graph.to_onnx(make_network())
 
 
 def test_the_command_makes_a_model_that_tells_its_classes_and_itself(tmp_path: Path) -> None:
@@ -111,15 +88,13 @@ def test_a_missing_library_is_named_with_the_extra_that_brings_it() -> None:
 
 
 def test_info_tells_what_a_checkpoint_is(tmp_path: Path) -> None:
-    network = random_network(3, readout="states")
+    network = make_network(("left", "right", "up"), hidden_size=6, readout="states")
     checkpoint.save(tmp_path / "own.safetensors", network)
     done = run_birnn("info", "--checkpoint", "own.safetensors", "--json", cwd=tmp_path)
     values = done.json
     # One layer, both directions: 4 gates of 6 units see 28 pixels and 6 units, and a bias; the head.
     assert values["parameters"] == 2 * 24 * (28 + 6 + 1) + 3 * 12 + 3
-    assert values["network"]["readout"] == "states" and values["classes"] == [
-        f"class {k}" for k in range(3)
-    ]
+    assert values["network"]["readout"] == "states" and values["classes"] == ["left", "right", "up"]
     assert (values["verified"], values["resumable"]) == (True, False)
     assert values["sha256"] in (tmp_path / "own.safetensors").read_bytes().decode("latin-1")
     text = run_birnn("info", "--checkpoint", "own.safetensors", cwd=tmp_path).out
@@ -128,7 +103,7 @@ def test_info_tells_what_a_checkpoint_is(tmp_path: Path) -> None:
 
 def test_info_on_a_damaged_file_is_one_line_and_exit_1(tmp_path: Path) -> None:
     file = tmp_path / "own.safetensors"
-    checkpoint.save(file, random_network())
+    checkpoint.save(file, make_network())
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)

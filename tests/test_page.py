@@ -12,8 +12,8 @@ import pytest
 from birnn_cli import page, runs
 from birnn_cli.errors import ConfigError
 from birnn_cli.network import checkpoint
-from birnn_cli.network.checkpoint import About, Checkpoint
-from birnn_cli.recipes import RECIPES, RunConfig
+from birnn_cli.network.checkpoint import Checkpoint
+from tests.conftest import make_network
 
 HOSTILE = (
     "</script><script>alert(1)</script>",
@@ -22,29 +22,6 @@ HOSTILE = (
     "ä\u2028\udcff",
     "@STYLE@",
 )
-
-
-def make_network(
-    classes: tuple[str, ...] = tuple("0123456789"), reader: str = "digit", **recipe: Any
-) -> Checkpoint:
-    """An untrained network, small unless said otherwise, whose answers differ by the picture."""
-    config = RunConfig(
-        recipe_name="notebook",
-        recipe=replace(RECIPES["notebook"], **{"hidden_size": 12, **recipe}),
-        dataset="/home/somebody/letters",
-        classes=classes,
-        reader=reader,  # type: ignore[arg-type]
-        seed=0,
-        device="cpu",
-    )
-    random = np.random.default_rng(1)
-    weights = {
-        name: random.normal(0, 0.4, shape).astype(np.float32)
-        for name, shape in config.architecture.parameter_shapes().items()
-    }
-    return Checkpoint(
-        about=About(config=config, step=1, samples=1, complete=True), weights=weights, training={}
-    )
 
 
 def config_of(document: bytes) -> dict[str, Any]:

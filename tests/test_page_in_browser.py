@@ -14,14 +14,14 @@ import pytest
 from PIL import Image
 
 from birnn_cli import page, prediction, runs
-from birnn_cli.console import percent
 from birnn_cli.data import files, images, strokes
 from birnn_cli.data.idx import read_idx
 from birnn_cli.data.rows import to_rows
 from birnn_cli.network import checkpoint, forward
 from birnn_cli.network.checkpoint import Checkpoint
-from tests.conftest import REAL_DATA_DIR
-from tests.test_page import HOSTILE, make_network
+from birnn_cli.text import percent
+from tests.conftest import REAL_DATA_DIR, make_network
+from tests.test_page import HOSTILE
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "digits"
 # A TIFF is nothing that browsers show.
