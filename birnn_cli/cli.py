@@ -93,6 +93,9 @@ def train(
         option("Fixes weights, order, dropout.", default="0", metavar="N", min=0, max=LARGEST),
     ] = None,
     device: Annotated[str | None, option("auto, cpu, cuda, cuda:N or mps.", default="auto")] = None,
+    deterministic: Annotated[
+        bool, option("The same bits twice on a GPU too, if more slowly.", "--deterministic")
+    ] = False,
     tensorboard: Annotated[
         bool, option("Keep curves for TensorBoard in the run folder too.", "--tensorboard")
     ] = False,
@@ -119,6 +122,7 @@ def train(
             resume=resume,
             seed=seed,
             device=device,
+            deterministic=deterministic,
             save_every=save_every,
         )
         if tensorboard:

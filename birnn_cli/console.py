@@ -81,7 +81,8 @@ def show_training(done: "TrainResult") -> None:
     if done.train_seconds:
         seconds, rate = done.train_seconds, done.samples_per_second
         saving, showing = (percent(part / seconds) for part in (done.save_seconds, done.display_seconds))
-        result(f"speed       {seconds:.1f} s, {rate:,.0f} images/s on {done.device}")
+        warm_up = f", after {done.warm_up_seconds:.1f} s of warm-up" if done.warm_up_seconds else ""
+        result(f"speed       {seconds:.1f} s, {rate:,.0f} images/s on {done.device}{warm_up}")
         result(f"of it       {saving} saving, {showing} showing")
     if done.final:
         result(f"last batch  loss {done.final['loss']:.4f}, accuracy {percent(done.final['accuracy'])}")

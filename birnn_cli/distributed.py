@@ -111,13 +111,13 @@ class Group:
         distributed.all_gather_object(values, value)
         return values
 
-    def wrap(self, network: "nn.Module", *, unused: bool) -> "nn.Module":
-        """The network, its gradients averaged over the processes; `unused` if some have none."""
+    def wrap(self, network: "nn.Module") -> "nn.Module":
+        """The network, its gradients averaged over the processes."""
         if self.size == 1:
             return network
         from torch import nn
 
-        return nn.parallel.DistributedDataParallel(network, find_unused_parameters=unused)
+        return nn.parallel.DistributedDataParallel(network)
 
 
 ALONE = Group()

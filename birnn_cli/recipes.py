@@ -202,6 +202,7 @@ class RunConfig:
         seed: Fixes the first weights, the order, the changes of the images, the dropout.
         device: As torch names it.
         init: The absolute path of the checkpoint whose weights the run began with; None drew them.
+        deterministic: Whether slower operations are taken where only those give the same bits twice.
     """
 
     recipe_name: RecipeName
@@ -212,6 +213,7 @@ class RunConfig:
     seed: int
     device: str
     init: str | None = None
+    deterministic: bool = False
 
     @property
     def architecture(self) -> Architecture:
@@ -243,6 +245,7 @@ class RunConfig:
         config = RunConfig(**known)
         config.architecture  # noqa: B018 - it checks its own values
         _check_kind("reader", config.reader, Reader)
+        _check_kind("deterministic", config.deterministic, bool)
         return config
 
 

@@ -36,6 +36,7 @@ class Request:
         resume: Whether to go on with a run.
         seed: The run's.
         device: As torch names it, or `auto`.
+        deterministic: Whether the device shall give the same bits twice, at any price.
         save_every: Seconds between saves.
     """
 
@@ -49,6 +50,7 @@ class Request:
     resume: bool = False
     seed: int | None = None
     device: str | None = None
+    deterministic: bool = False
     save_every: float = 2.0
 
 
@@ -87,7 +89,7 @@ def open_session(
     plan, lock = group.lead(lambda: (_resume if resume else _begin)(request, open_data))
     if plan.goes_on and plan.start is not None and plan.start.about.complete:
         about = plan.start.about
-        return result(plan.folder, about, about.step, (0.0, 0.0, 0.0))
+        return result(plan.folder, about, about.step)
     data = group.agree(lambda: _same_data(plan, open_data))
     return Session(*plan, data, request.save_every, lock, group)
 
@@ -135,6 +137,7 @@ def _begin(
         seed=request.seed or 0,
         device=str(device),
         init=str(runs.checkpoint_in(request.init).absolute()) if request.init else None,
+        deterministic=request.deterministic,
     )
     folder, lock = runs.create(request.output, config)
     return Plan(folder, config, init, goes_on=False), lock
@@ -201,6 +204,7 @@ def _check_same(request: Request, config: RunConfig, folder: Path) -> None:
     asked["recipe"] = (request.recipe, config.recipe_name)
     asked["seed"] = (request.seed, config.seed)
     asked["reader"] = (request.reader, config.reader)
+    asked["deterministic"] = (request.deterministic or None, config.deterministic)
     asked["init"] = (request.init and str(runs.checkpoint_in(request.init).absolute()), config.init)
     if request.dataset is not None and request.dataset != "auto":
         is_folder = Path(config.dataset).is_absolute()

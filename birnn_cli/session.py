@@ -26,7 +26,10 @@ OUTLIERS = 30_000
 
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
-    """A finished run, as `birnn train --json` prints it (units: seconds, nats, 0 to 1)."""
+    """A finished run, as `birnn train --json` prints it (units: seconds, nats, 0 to 1).
+
+    What a GPU needs before the first step, `warm_up_seconds`, is not within `train_seconds`.
+    """
 
     recipe: str
     dataset: str
@@ -35,6 +38,7 @@ class TrainResult:
     steps: int
     samples: int
     first_step: int
+    warm_up_seconds: float
     train_seconds: float
     save_seconds: float
     display_seconds: float
@@ -86,6 +90,7 @@ class Session:
             data.load("validation"),
             list(_mixed(config)),
             group,
+            config.deterministic,
         )
         if start is not None and goes_on:
             self._training.restore(start.about.step, start.weights, start.training)
@@ -127,7 +132,8 @@ class Session:
         try:
             with interrupts.noted(patient=self._group.size > 1) as signals:
                 for step in self._training.steps():
-                    self._seconds = time.perf_counter() - started
+                    since = started + self._training.warm_up_seconds
+                    self._seconds = time.perf_counter() - since
                     validate_step = self.config.recipe.validate_step
                     last = step.step == self.total_steps
                     if last or (validate_step and step.step % validate_step == 0):
@@ -192,15 +198,19 @@ class Session:
     def result(self) -> TrainResult:
         """The run in numbers, once its steps are done."""
         about = self._about(complete=True)
-        seconds = (self._seconds, self._save_seconds, self._display_seconds)
+        warm_up = self._training.warm_up_seconds
+        seconds = (warm_up, self._seconds, self._save_seconds, self._display_seconds)
         return result(self.folder, about, self.first_step, seconds)
 
 
 def result(
-    folder: Path, about: About, first_step: int, seconds: tuple[float, float, float]
+    folder: Path,
+    about: About,
+    first_step: int,
+    seconds: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0),
 ) -> TrainResult:
-    """A run in numbers; `seconds` are those of training in all, of saving, and of showing."""
-    train_seconds, save_seconds, display_seconds = seconds
+    """A run in numbers; `seconds` are those of warming up, training in all, saving, and showing."""
+    warm_up_seconds, train_seconds, save_seconds, display_seconds = seconds
     config, seen = about.config, about.samples - first_step * about.config.recipe.batch_size
     return TrainResult(
         recipe=config.recipe_name,
@@ -210,6 +220,7 @@ def result(
         steps=about.step,
         samples=about.samples,
         first_step=first_step,
+        warm_up_seconds=warm_up_seconds,
         train_seconds=train_seconds,
         save_seconds=save_seconds,
         display_seconds=display_seconds,

@@ -4,6 +4,7 @@ What a step computes depends on the weights, the optimiser's averages and (seed,
 so a run that goes on is the same run, and a validation in the middle changes nothing.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,13 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from birnn_cli import cuda
 from birnn_cli.data.batches import Batches, Labelled, random_generator
 from birnn_cli.data.outliers import NO_CLASS
 from birnn_cli.data.rows import to_rows
 from birnn_cli.distributed import ALONE, Group
 from birnn_cli.errors import ConfigError, DivergedError
 from birnn_cli.network.birnn import BiRNN
-from birnn_cli.optimizers import Optimizer, to_numpy
+from birnn_cli.optimizers import Optimizer
 from birnn_cli.recipes import Precision, Recipe
 
 # Images a pass of validation: large enough to be efficient, small enough for any device's memory.
@@ -124,6 +126,7 @@ class Training:
         mixed: What else is in every batch (see `Batches`); a label of NO_CLASS asks for even
             probabilities.
         group: The processes that share every batch, and compute as one would.
+        deterministic: Whether to take slower operations where only those give the same bits twice.
     """
 
     def __init__(
@@ -136,16 +139,22 @@ class Training:
         held_out: Labelled,
         mixed: Sequence[tuple[str, float, Labelled]] = (),
         group: Group = ALONE,
+        deterministic: bool = False,
     ) -> None:
+        cuda.set_up(deterministic=deterministic)
         self.recipe, self.seed, self.device, self.step = recipe, seed, device, 0
+        self.warm_up_seconds = 0.0
+        self._is_recorded = device.type == "cuda" and group.size == 1
         self._group, self._share = group, slice(group.rank, None, group.size)
         self.batches = Batches(recipe, seed, device, images, mixed, self._share)
         self._held_out = tuple(torch.from_numpy(array[self._share]).to(device) for array in held_out)
         self.network = BiRNN(recipe.architecture(num_classes))
         self.network.initialise(random_generator(seed, "weights", 0), recipe.head_std)
         self.network.to(device)
-        self._learner = group.wrap(self.network, unused=recipe.readout == "last")
-        self._optimizer = Optimizer(recipe, self.network.named_weights())
+        self._learner = group.wrap(self.network)
+        weights = self.network.named_weights().items()
+        trained = {name: weight for name, weight in weights if weight.requires_grad}
+        self._optimizer = Optimizer(recipe, trained)
 
     def steps(self) -> Iterator[StepResult]:
         """Learn, step by step, from where the training stands to the recipe's end.
@@ -156,14 +165,14 @@ class Training:
             DivergedError: On a display step, when the loss is no longer finite.
         """
         recipe = self.recipe
+        learn = self._recorded() if self._is_recorded else self._learn
         while self.step < recipe.steps:
-            rows, labels = self.batches.batch(self.step)
-            self._learn(rows, labels)
+            self._optimizer.prepare(self.step)
+            rows, labels = learn(*self._draw())
             self.step += 1
             batch = None
             if self.step % recipe.display_step == 0:
-                known = labels != NO_CLASS
-                batch = self._pooled([self._scores(rows[known], labels[known])])
+                batch = self._pooled([self._scores(rows, labels)])
                 if not np.isfinite(batch.loss):
                     raise DivergedError(
                         f"the loss is {batch.loss} after step {self.step}, expected a finite number: "
@@ -171,12 +180,31 @@ class Training:
                     )
             yield StepResult(self.step, self.step * recipe.batch_size, batch)
 
-    def _learn(self, rows: Tensor, labels: Tensor) -> None:
+    def _draw(self) -> tuple[list[Tensor], list[Tensor]]:
+        """What sets the next step apart from others: its batch, as drawn, and its dropout masks."""
+        masks = dropout_masks(self.recipe, self.seed, self.step, self._share, self.device)
+        return self.batches.draw(self.step), masks
+
+    def _learn(self, drawn: Sequence[Tensor], masks: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """One step, on a batch that it returns; asks the device for no value."""
+        rows, labels = self.batches.make(drawn)
+        self._descend(rows, labels, masks)
+        return rows, labels
+
+    def _recorded(self) -> cuda.Recorded[tuple[Tensor, Tensor]]:
+        """`_learn`, recorded on the GPU."""
+        started = time.perf_counter()
+        self._optimizer.prepare(self.step)
+        state = [*self.network.parameters(), *self._optimizer.averages().values()]
+        recorded = cuda.Recorded(self._learn, self._draw(), state)
+        self.warm_up_seconds = time.perf_counter() - started
+        return recorded
+
+    def _descend(self, rows: Tensor, labels: Tensor, masks: Sequence[Tensor]) -> None:
         """One step of the optimiser on the mean cross-entropy of a batch."""
         recipe = self.recipe
         half = recipe.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            masks = dropout_masks(recipe, self.seed, self.step, self._share, self.device)
             logits = self._learner(rows, masks)
             cross_entropy = _cross_entropy if recipe.mix_outliers else nn.functional.cross_entropy
             loss = cross_entropy(logits, labels)
@@ -184,7 +212,7 @@ class Training:
             loss = loss * (len(labels) * self._group.size / recipe.batch_size)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step(self.step)
+        self._optimizer.step()
 
     def _pooled(self, parts: Sequence[Scores]) -> Scores:
         """The scores on all the images that parts, here and in the group's other processes, are of."""
@@ -197,12 +225,16 @@ class Training:
 
     @torch.no_grad()
     def _scores(self, rows: Tensor, labels: Tensor) -> Scores:
+        """Scores on the images of a batch that have a class."""
+        if self.recipe.mix_outliers:
+            known = labels != NO_CLASS
+            rows, labels = rows[known], labels[known]
         if not len(labels):
             return Scores(0, 0.0, 0.0)
         logits = self.network(rows)
-        loss = nn.functional.cross_entropy(logits, labels).item()
-        accuracy = (logits.argmax(dim=1) == labels).double().mean().item()
-        return Scores(len(labels), loss, accuracy)
+        loss = nn.functional.cross_entropy(logits, labels)
+        correct = (logits.argmax(dim=1) == labels).sum()
+        return Scores(len(labels), loss.item(), correct.item() / len(labels))
 
     def validate(self) -> Scores:
         """Scores on the images held out."""
@@ -230,7 +262,7 @@ class Training:
 
     def optimizer_state(self) -> dict[str, NDArray[np.float32]]:
         """The optimiser's averages, by the names of their weights."""
-        return self._optimizer.state()
+        return {name: to_numpy(average) for name, average in self._optimizer.averages().items()}
 
     def restore(
         self,
@@ -245,7 +277,13 @@ class Training:
         """
         self.step = step
         self.network.load_weights(weights)
-        self._optimizer.restore(step, optimizer_state)
+        if step:
+            self._optimizer.restore(optimizer_state)
+
+
+def to_numpy(value: Tensor) -> NDArray[np.float32]:
+    """A copy that later steps leave alone."""
+    return value.detach().cpu().numpy().copy()
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -253,7 +291,7 @@ def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
     The truth about an image of NO_CLASS is that each class is as likely as another.
     """
-    classes = logits.shape[1]
-    truth = nn.functional.one_hot(labels.clamp(min=0), classes).to(logits.dtype)
-    truth = torch.where((labels == NO_CLASS)[:, None], 1 / classes, truth)
+    classes = torch.arange(logits.shape[1], device=labels.device)
+    truth = (labels[:, None] == classes).to(logits.dtype)
+    truth = torch.where((labels == NO_CLASS)[:, None], 1 / len(classes), truth)
     return nn.functional.cross_entropy(logits, truth)

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from birnn_cli.data import strokes
-from birnn_cli.data.augment import SHIFT_PIXELS, augment
+from birnn_cli.data import augment, strokes
+from birnn_cli.data.augment import SHIFT_PIXELS
 from birnn_cli.data.batches import Batches, random_generator
 from birnn_cli.data.rows import to_rows
 from birnn_cli.recipes import RECIPES
@@ -21,7 +21,12 @@ CPU = torch.device("cpu")
 
 
 def changed(strength: float, rows: torch.Tensor = ROWS, seed: int = 0) -> torch.Tensor:
-    return augment(rows, strength, random_generator(seed, "augment", 0))
+    changes = augment.draw(len(rows), strength, random_generator(seed, "augment", 0))
+    return augment.augment(rows, changes)
+
+
+def batch(batches: Batches, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return batches.make(batches.draw(step))
 
 
 def centres(rows: torch.Tensor) -> torch.Tensor:
@@ -71,23 +76,23 @@ def batches(strength: float = 1.0, share: float = 0.0, seed: int = 0) -> Batches
 def test_the_changes_are_a_function_of_the_seed_and_the_step() -> None:
     one, two, other = batches(), batches(), batches(seed=1)
     for step in (17, 3):
-        assert torch.equal(one.batch(step)[0], two.batch(step)[0])
-    assert not torch.equal(one.batch(3)[0], other.batch(3)[0])
+        assert torch.equal(batch(one, step)[0], batch(two, step)[0])
+    assert not torch.equal(batch(one, 3)[0], batch(other, 3)[0])
     # The same images, in their second pass, are not changed as they were in the first.
-    passes = torch.cat([batches().batch(step)[0] for step in range(30)])
+    passes = torch.cat([batch(batches(), step)[0] for step in range(30)])
     assert len(torch.unique(passes, dim=0)) == 600
 
 
 def test_augmentation_leaves_order_and_labels_alone() -> None:
     for step in (0, 16):
-        assert torch.equal(batches().batch(step)[1], batches(0).batch(step)[1])
+        assert torch.equal(batch(batches(), step)[1], batch(batches(0), step)[1])
 
 
 @pytest.mark.parametrize(("share", "count"), [(0.0, 0), (0.1, 2), (0.52, 10), (0.94, 19)])
 def test_every_batch_holds_its_share_of_drawn_digits(share: float, count: int) -> None:
     mixed = batches(0, share)
     for step in (0, 1, 40):
-        rows, labels = mixed.batch(step)
+        rows, labels = batch(mixed, step)
         drawn = rows.amin(dim=(1, 2)) == 1
         assert len(rows) == len(labels) == 20
         assert int(drawn.sum()) == count
@@ -96,7 +101,7 @@ def test_every_batch_holds_its_share_of_drawn_digits(share: float, count: int) -
 
 def test_mixing_in_skips_no_image_of_the_data_set() -> None:
     mixed = batches(0, 0.5)
-    shown = torch.cat([mixed.batch(step)[0][:10] for step in range(30)])
+    shown = torch.cat([batch(mixed, step)[0][:10] for step in range(30)])
     expected = torch.from_numpy(to_rows(IMAGES))
     assert torch.equal(torch.unique(shown, dim=0), torch.unique(expected, dim=0))
 
@@ -109,9 +114,9 @@ def test_the_shares_of_a_batch_make_up_the_batch(
     """Image k of the whole is image k // size of share k % size, changed as in the whole."""
     drawn = (np.full((50, 28, 28), 255, np.uint8), np.full(50, 7))
     recipe, mixed = replace(RECIPE, augment=strength), [("strokes", mixed_share, drawn)]
-    rows, labels = Batches(recipe, 3, CPU, (IMAGES, LABELS), mixed).batch(step)
+    rows, labels = batch(Batches(recipe, 3, CPU, (IMAGES, LABELS), mixed), step)
     for rank in range(size):
         share = slice(rank, None, size)
-        own = Batches(recipe, 3, CPU, (IMAGES, LABELS), mixed, share).batch(step)
+        own = batch(Batches(recipe, 3, CPU, (IMAGES, LABELS), mixed, share), step)
         assert torch.equal(own[1], labels[share])
         torch.testing.assert_close(own[0], rows[share])

@@ -22,6 +22,7 @@ OWNERS = {
     "cv2": {"data.light", "data.ink", "data.images", "data.strip", "data.outliers"},
     "torchvision": {"data.download"},
     "torch": {
+        "cuda",
         "network.birnn",
         "optimizers",
         "distributed",
@@ -34,7 +35,7 @@ OWNERS = {
 }
 # From the bottom to the top: a module may import from lower layers, and from `errors` in its own.
 LAYERS = [
-    {"", "__init__", "errors", "text", "files", "interrupts", "parallel"},
+    {"", "__init__", "errors", "text", "files", "interrupts", "parallel", "cuda"},
     {"network.__init__", "data.__init__", "report.__init__", "extras", "network.architecture"},
     {"data.convention", "data.rows", "data.download", "data.idx", "data.files"},
     {"recipes", "network.birnn", "network.forward", "data.strokes", "data.augment", "data.light"},

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,10 @@ def training(recipe: Recipe = SMALL, seed: int = 0, images: np.ndarray = IMAGES)
     return Training(recipe, 10, seed, CPU, (images, LABELS[: len(images)]), HELD_OUT)
 
 
+def batch(learner: Training, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return learner.batches.make(learner.batches.draw(step))
+
+
 def same(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> bool:
     return one.keys() == two.keys() and all(np.array_equal(one[name], two[name]) for name in one)
 
@@ -62,7 +67,7 @@ def test_each_pass_shows_every_image_once_and_no_batch_is_short(
     numbered = np.zeros((total, 28, 28), np.uint8)
     numbered[:, 0, 0] = np.arange(total)
     learner = training(recipe, seed, numbered)
-    batches = [learner.batches.batch(step)[0][:, 0, 0] for step in range(recipe.steps)]
+    batches = [batch(learner, step)[0][:, 0, 0] for step in range(recipe.steps)]
     assert all(len(batch) == size for batch in batches)
     shown = (torch.cat(batches) * 255).round().int().tolist()
     for start in range(0, len(shown) - total + 1, total):
@@ -72,9 +77,9 @@ def test_each_pass_shows_every_image_once_and_no_batch_is_short(
 def test_the_order_is_a_function_of_the_seed_and_the_step() -> None:
     one, two = training(), training()
     for step in (30, 3, 24):
-        assert torch.equal(one.batches.batch(step)[0], two.batches.batch(step)[0])
-    assert not torch.equal(one.batches.batch(3)[0], training(seed=1).batches.batch(3)[0])
-    first, second = (one.batches.batch(step)[0] for step in (0, len(IMAGES) // SMALL.batch_size))
+        assert torch.equal(batch(one, step)[0], batch(two, step)[0])
+    assert not torch.equal(batch(one, 3)[0], batch(training(seed=1), 3)[0])
+    first, second = (batch(one, step)[0] for step in (0, len(IMAGES) // SMALL.batch_size))
     assert not torch.equal(first, second)  # another pass, another order
 
 
@@ -92,7 +97,7 @@ def test_rows_of_metrics_come_every_display_step_after_the_step_on_its_batch() -
         assert result.samples == 20 * result.step
         assert (result.batch is not None) == (result.step % 5 == 0)
         if result.step == 5:
-            rows, labels = other.batches.batch(4)
+            rows, labels = batch(other, 4)
             loss = torch.nn.functional.cross_entropy(learner.network(rows), labels).item()
             assert result.batch is not None
             assert result.batch.loss == pytest.approx(loss)
@@ -229,14 +234,49 @@ def test_a_device_that_is_not_there_is_an_error() -> None:
             resolve_device(name)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="NO CUDA DEVICE: training there not tested")
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="NO CUDA DEVICE: not tested there")
+
+
+def on_cuda(recipe: Recipe, *, recorded: bool = True, deterministic: bool = False) -> Training:
+    """A training on the GPU, done."""
+    device = torch.device("cuda", 0)
+    learner = Training(recipe, 10, 0, device, (IMAGES, LABELS), HELD_OUT, deterministic=deterministic)
+    learner._is_recorded = recorded
+    for _ in learner.steps():
+        pass
+    return learner
+
+
+@needs_cuda
 def test_cuda_learns_as_the_cpu_does() -> None:
-    one = training()
-    other = Training(SMALL, 10, 0, torch.device("cuda", 0), (IMAGES, LABELS), HELD_OUT)
-    for _ in zip(one.steps(), other.steps(), strict=True):
+    one, other = training(), on_cuda(SMALL)
+    for _ in one.steps():
         pass
     for name, value in one.weights().items():
         np.testing.assert_allclose(other.weights()[name], value, atol=2e-3)
+
+
+@needs_cuda
+@pytest.mark.parametrize("name", RECIPES)
+def test_what_cuda_recorded_learns_as_what_it_did_not(name: RecipeName) -> None:
+    recipe = RECIPES[name].override({"batch_size": 32, "samples": 1601, "precision": "float32"})
+    plain, recorded = (on_cuda(recipe, recorded=recorded) for recorded in (False, True))
+    assert recorded.warm_up_seconds > 0 == plain.warm_up_seconds
+    for key, value in plain.weights().items():
+        np.testing.assert_allclose(recorded.weights()[key], value, atol=2e-3)
+
+
+@needs_cuda
+@pytest.mark.parametrize("name", RECIPES)
+def test_cuda_gives_the_same_bits_twice_when_asked_to(name: RecipeName) -> None:
+    program = (
+        "import sys; from tests.test_training import RECIPES, on_cuda\n"
+        "recipe = RECIPES[sys.argv[1]].override({'batch_size': 64, 'samples': 3201})\n"
+        "one, two = (on_cuda(recipe, deterministic=True).weights() for _ in range(2))\n"
+        "assert all((one[name] == two[name]).all() for name in one)"
+    )
+    # A process of its own: cuBLAS reads what it is asked for once.
+    subprocess.run([sys.executable, "-c", program, name], check=True)
 
 
 def test_a_combination_without_sense_is_refused() -> None:
@@ -326,13 +366,13 @@ def test_a_run_that_diverges_keeps_its_last_good_checkpoint(
     small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From step 25 on the rows are no numbers: step 20 displays and saves, step 30 finds out."""
-    own_batch = Batches.batch
+    own_make, made = Batches.make, itertools.count()
 
-    def batch(batches: Batches, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        rows, labels = own_batch(batches, step)
-        return rows * (float("nan") if step >= 25 else 1), labels
+    def make(batches: Batches, drawn: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        rows, labels = own_make(batches, drawn)
+        return rows * (float("nan") if next(made) >= 25 else 1), labels
 
-    monkeypatch.setattr(Batches, "batch", batch)
+    monkeypatch.setattr(Batches, "make", make)
     request = Request(
         dataset="mnist", data_dir=small_data, device="cpu", output=tmp_path / "run", save_every=1e-9
     )

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from birnn_cli.data.augment import augment
+from birnn_cli.cuda import move
+from birnn_cli.data import augment
 from birnn_cli.data.rows import to_rows
 from birnn_cli.recipes import Recipe
 
@@ -50,33 +51,46 @@ class Batches:
         share: slice = slice(0, None, 1),
     ) -> None:
         self._seed, self._strength, self._total = seed, recipe.augment, recipe.batch_size
-        self._share = share
+        self._device, self._share = device, share
         sizes = [round(share * recipe.batch_size) for _, share, _ in mixed]
         self._sources = [_Source("order", recipe.batch_size - sum(sizes), seed, device, images)]
         for (name, _, own), size in zip(mixed, sizes, strict=True):
             if size:
                 self._sources.append(_Source(name, size, seed, device, own))
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """What a step sees.
+    def draw(self, step: int) -> list[Tensor]:
+        """What sets the batch of a step apart from others: `make` makes it from that.
 
         Args:
             step: Steps done before it.
 
         Returns:
-            Rows (share, 28, 28) float32 in [0, 1] and labels (share,) int64, on the device.
+            On the device, of the same shapes for every step: which images of each source, int64, and
+            their `Changes`, if they are to be changed.
         """
-        parts, place = [], 0
+        drawn, place = [], 0
         for source in self._sources:
             # Where in this source the strided share of the whole batch begins.
             first = (self._share.start - place) % self._share.step
-            parts.append(source.take(step, slice(first, None, self._share.step)))
+            drawn.append(source.choose(step, slice(first, None, self._share.step)))
             place += source.size
-        rows = to_rows(torch.cat([images for images, _ in parts]))
         if self._strength:
             generator = random_generator(self._seed, "augment", step)
-            rows = augment(rows, self._strength, generator, self._total, self._share)
-        return rows, torch.cat([labels for _, labels in parts])
+            changes = augment.draw(self._total, self._strength, generator, self._share)
+            drawn += (move(tensor, self._device) for tensor in changes)
+        return drawn
+
+    def make(self, drawn: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """The batch that was drawn, computed on the device alone.
+
+        Returns:
+            Rows (share, 28, 28) float32 in [0, 1] and labels (share,) int64.
+        """
+        chosen = list(zip(self._sources, drawn, strict=False))
+        rows = to_rows(torch.cat([source.images[which] for source, which in chosen]))
+        if self._strength:
+            rows = augment.augment(rows, augment.Changes(*drawn[len(chosen) :]))
+        return rows, torch.cat([source.labels[which] for source, which in chosen])
 
 
 class _Source:
@@ -86,27 +100,26 @@ class _Source:
         self, purpose: str, size: int, seed: int, device: torch.device, images: Labelled
     ) -> None:
         self._purpose, self.size, self._seed, self._device = purpose, size, seed, device
-        self._images, self._labels = (torch.from_numpy(array).to(device) for array in images)
+        self.images, self.labels = (torch.from_numpy(array).to(device) for array in images)
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
 
-    def take(self, step: int, share: slice) -> tuple[Tensor, Tensor]:
-        """Images (share, 28, 28) uint8 and labels (share,) of a step, of the `size` that it has.
+    def choose(self, step: int, share: slice) -> Tensor:
+        """Numbers (share,) of the images that a step sees, int64, of the `size` that it has.
 
         A batch across the end of a shuffle takes the rest of it and then the start of the next, so
         that no batch is short.
         """
-        start, end, total, indices = step * self.size, (step + 1) * self.size, len(self._images), []
+        start, end, total, parts = step * self.size, (step + 1) * self.size, len(self.images), []
         while start < end:
             number, place = divmod(start, total)
-            indices.append(self._shuffle(number)[place : place + end - start])
-            start += len(indices[-1])
-        chosen = torch.cat(indices)[share]
-        return self._images[chosen], self._labels[chosen]
+            parts.append(self._shuffle(number)[place : place + end - start])
+            start += len(parts[-1])
+        return torch.cat(parts)[share]
 
     def _shuffle(self, number: int) -> Tensor:
         """Order of the images in their pass of this number: shape (n,), int64, on the device."""
         if self._order[0] != number:
             generator = random_generator(self._seed, self._purpose, number)
-            order = torch.randperm(len(self._images), generator=generator)
-            self._order = (number, order.to(self._device))
+            order = torch.randperm(len(self.images), generator=generator)
+            self._order = (number, move(order, self._device))
         return self._order[1]

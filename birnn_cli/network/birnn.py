@@ -44,6 +44,8 @@ class BiRNN(nn.Module):
             for layer in range(architecture.num_layers)
         )
         self.head = nn.Linear(architecture.num_features, architecture.num_classes)
+        if architecture.readout == "last":  # one step backwards, with nothing to remember
+            cast(_Layer, self.layers[-1]).bw.weight_hh_l0.requires_grad_(False)
 
     def forward(self, rows: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
         """Read a batch of images.

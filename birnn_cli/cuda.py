@@ -1,0 +1,78 @@
+"""What a GPU needs: nothing waited for, a step recorded once and played again, exact arithmetic."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+Result = TypeVar("Result")
+# Runs before a recording: in them the libraries make what a recording may not, such as workspaces.
+WARM_UP_RUNS = 3
+
+
+def set_up(*, deterministic: bool) -> None:
+    """Settle how this process computes, before anything is.
+
+    Args:
+        deterministic: Whether the same run shall give the same bits on the same device, even where that
+            takes slower operations; one that cannot raises a RuntimeError.
+    """
+    # cuDNN would compute an LSTM's float32 products in TF32, with 10 bits of 23 in the fraction.
+    torch.backends.cudnn.rnn.fp32_precision = "ieee"  # type: ignore[attr-defined]
+    if deterministic:
+        # What cuBLAS, and cuDNN's LSTM on it, ask for; read when they are first used.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+
+
+def move(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor from the CPU on a device; the GPU is not waited for."""
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()  # kept by torch until it is copied
+    return tensor.to(device, non_blocking=True)
+
+
+class Recorded(Generic[Result]):
+    """A computation on a GPU, recorded as a CUDA graph: played again, it costs the CPU one call.
+
+    Called as the function is. What it changes must be among `state`, and what differs between two calls
+    among its arguments: a number that the recording saw stays as it was. The result is that of the
+    last call: the next one writes it anew.
+
+    Args:
+        function: Takes lists of tensors on the current GPU; asks the GPU for no value.
+        examples: Arguments of the shapes that it will always be called with.
+        state: The tensors that it changes; they are left as they are.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Result],
+        examples: Sequence[Sequence[Tensor]],
+        state: Iterable[Tensor],
+    ) -> None:
+        self._arguments = [[tensor.clone() for tensor in argument] for argument in examples]
+        before = [(tensor, tensor.detach().clone()) for tensor in state]
+        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(WARM_UP_RUNS):
+                function(*self._arguments)
+        torch.cuda.current_stream().wait_stream(aside)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._result = function(*self._arguments)
+        with torch.no_grad():
+            for tensor, value in before:
+                tensor.copy_(value)
+        torch.cuda.synchronize()
+
+    def __call__(self, *arguments: Sequence[Tensor]) -> Result:
+        """Compute anew, with arguments of the examples' shapes."""
+        for own, given in zip(self._arguments, arguments, strict=True):
+            for kept, value in zip(own, given, strict=True):
+                kept.copy_(value, non_blocking=True)
+        self._graph.replay()
+        return self._result
