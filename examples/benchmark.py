@@ -9,8 +9,14 @@ python examples/benchmark.py [PAIRS (5)] [SECONDS a measurement (4)]
 With --scale: how the cost grows with the batch, the hidden size, the processes and the files.
 
 python examples/benchmark.py --scale [SECONDS a measurement (3)] [FILES (100000)]
+
+With --gpu: the notebook's network by batch and precision, 99 % from a standing start, same bits twice.
+
+python examples/benchmark.py --gpu [IMAGES a measurement (20000000)] [DEVICE (cuda)]
 """
 
+import itertools
+import json
 import os
 import platform
 import resource
@@ -30,9 +36,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from birnn_cli.data import batches, strokes
+from birnn_cli.data import augment, strokes
 from birnn_cli.data.files import to_png
 from birnn_cli.distributed import joined, leave
+from birnn_cli.network import checkpoint
 from birnn_cli.recipes import RECIPES
 from birnn_cli.training import Training, resolve_precision
 
@@ -41,6 +48,10 @@ BATCH_SIZE, DISPLAY_STEP = 128, 10
 # Batches at the notebook's hidden size, and hidden sizes at one batch.
 SCALES = [(size, 128) for size in (64, 256, 1024, 4096, 16_384)]
 SCALES += [(256, size) for size in (32, 64, 256, 512)]
+GPU_BATCHES = (128, 1024, 4096, 16_384)
+# Recipe fast with fewer, larger steps: a GPU takes about as long for one whatever its batch.
+LARGE_BATCHES = ("--batch-size", 1024, "--samples", 500_000, "--learning-rate", 0.03)
+CUDA = range(torch.cuda.device_count())
 
 
 def plain(images: torch.Tensor, labels: torch.Tensor, seconds: float) -> float:
@@ -96,8 +107,10 @@ def where_the_time_goes(training: Training, seconds: float) -> dict[str, float]:
         return lambda: setattr(owner, name, own)
 
     undo = [
-        timed(training.batches, "batch", "input"),
-        timed(batches, "augment", "augmentation"),
+        timed(training.batches, "draw", "input"),
+        timed(training.batches, "make", "input"),
+        timed(augment, "draw", "augmentation"),
+        timed(augment, "augment", "augmentation"),
         timed(training.network, "forward", "forward"),
         timed(torch.Tensor, "backward", "backward"),
         timed(training._optimizer, "step", "optimizer"),
@@ -207,10 +220,50 @@ def read_folder(folder: str) -> tuple[float, float]:
     return time.perf_counter() - started, most * resource.getpagesize() / 2**20
 
 
+def birnn(*arguments: object) -> dict[str, Any]:
+    """The JSON that a command prints."""
+    command = [sys.executable, "-m", "birnn_cli", *map(str, arguments), "--json", "--quiet"]
+    values: dict[str, Any] = json.loads(
+        subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+    )
+    return values
+
+
+def gpu(images: int = 20_000_000, device: str = "cuda") -> None:
+    """Print what a GPU does, each run by a process of its own."""
+    print(f"torch {torch.__version__}, {device}", *map(torch.cuda.get_device_name, CUDA))
+    with tempfile.TemporaryDirectory() as folder:
+        runs = (Path(folder) / str(number) for number in itertools.count())
+        print("batch  precision  images/s   warm-up, seconds   (recipe notebook)")
+        for batch_size, precision in itertools.product(GPU_BATCHES, ("float32", "bfloat16")):
+            size = ("--batch-size", batch_size, "--samples", images, "--precision", precision)
+            done = birnn("train", "--device", device, *size, "--output", next(runs))
+            rate, warm_up = done["samples_per_second"], done["warm_up_seconds"]
+            print(f"{batch_size:>6,}  {precision:>9}  {rate:>10,.0f}  {warm_up:>7.2f}")
+        print("seed  seconds  warm-up, seconds  test accuracy   (recipe fast,", *LARGE_BATCHES, ")")
+        for seed in range(5):
+            run = next(runs)
+            fast = ("train", "--recipe", "fast", "--device", device, "--seed", seed, *LARGE_BATCHES)
+            done = birnn(*fast, "--output", run)
+            accuracy = birnn("eval", "--all", "--checkpoint", run)["accuracy"]
+            seconds, warm_up = done["train_seconds"], done["warm_up_seconds"]
+            print(f"{seed:>4}  {seconds:>7.3f}  {warm_up:>16.2f}  {accuracy:>13.2%}")
+        for recipe in RECIPES:
+            some = ("--recipe", recipe, "--samples", 100_000, "--deterministic", "--device", device)
+            one, two = (
+                birnn("train", *some, "--output", run)["run"] for run in (next(runs), next(runs))
+            )
+            one, two = (checkpoint.load(Path(run) / checkpoint.FILE_NAME).weights for run in (one, two))
+            same = all(np.array_equal(one[name], two[name]) for name in one)
+            print(f"--deterministic, {recipe}: {'the same bits' if same else 'OTHER BITS'} twice")
+
+
 def command(arguments: list[str]) -> None:
     """Run what the command line asks for."""
     if arguments[:1] == ["--rate"]:
         rate(int(arguments[1]), int(arguments[2]), float(arguments[3]))
+    elif arguments[:1] == ["--gpu"]:
+        gpu(*(kind(value) for kind, value in zip((int, str), arguments[1:], strict=False)))
     elif arguments[:1] == ["--scale"]:
         scale(*(kind(value) for kind, value in zip((float, int), arguments[1:], strict=False)))
     else:
