@@ -12,19 +12,25 @@ Result = TypeVar("Result")
 WARM_UP_RUNS = 3
 
 
-def set_up(*, deterministic: bool) -> None:
+def set_up(device: torch.device, *, tf32: bool, deterministic: bool) -> None:
     """Settle how this process computes, before anything is.
 
     Args:
+        device: Where. Of several GPUs it becomes the current one, whose streams a recording takes.
+        tf32: Whether cuDNN's LSTM computes in TF32, with 10 bits of float32's 23 in the fraction;
+            torch would let it unless told.
         deterministic: Whether the same run shall give the same bits on the same device, even where that
             takes slower operations; one that cannot raises a RuntimeError.
     """
-    # cuDNN would compute an LSTM's float32 products in TF32, with 10 bits of 23 in the fraction.
-    torch.backends.cudnn.rnn.fp32_precision = "ieee"  # type: ignore[attr-defined]
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    torch.backends.cudnn.rnn.fp32_precision = "tf32" if tf32 else "ieee"  # type: ignore[attr-defined]
     if deterministic:
         # What cuBLAS, and cuDNN's LSTM on it, ask for; read when they are first used.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
+        # Only a help to find mistakes.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def move(tensor: Tensor, device: torch.device) -> Tensor:
@@ -62,7 +68,7 @@ class Recorded(Generic[Result]):
                 function(*self._arguments)
         torch.cuda.current_stream().wait_stream(aside)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        with torch.cuda.graph(self._graph, stream=aside):  # the stream that the libraries are ready for
             self._result = function(*self._arguments)
         with torch.no_grad():
             for tensor, value in before:

@@ -86,7 +86,7 @@ class Optimizer:
             assert gradient is not None
             average.lerp_(gradient, 1 - MOMENTUM)
             updates.append(gradient.lerp(average, MOMENTUM))
-        kind = torch.bfloat16 if self._recipe.precision == "bfloat16" else torch.float32
+        kind = torch.float32 if self._recipe.precision == "float32" else torch.bfloat16
         orthogonal = orthogonalised(torch.stack(updates).to(kind)).float()
         size = 0.2 * max(orthogonal.shape[1:]) ** 0.5
         for name, update in zip(names, orthogonal, strict=True):

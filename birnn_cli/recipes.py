@@ -11,7 +11,7 @@ Reader = Literal["digit", "plain"]
 RecipeName = Literal["notebook", "fast", "best"]
 Schedule = Literal["constant", "one-cycle"]
 Optimizer = Literal["adam", "muon"]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "tf32", "bfloat16"]
 
 # The largest seed, and the largest number of steps between two events.
 LARGEST = 2**31 - 1
@@ -57,7 +57,8 @@ class Recipe:
         "Of the learning rate: constant, or one-cycle: up, then down to nothing.", "constant"
     )
     precision: Precision = _value(
-        "Of the products; bfloat16 learns faster, where the device computes in it.", "float32"
+        "Of the products: float32, or what learns faster: bfloat16 on a CPU, tf32 on a GPU that has it.",
+        "float32",
     )
     augment: float = _value(
         "How strongly images are shifted, turned, bent: 0 not, 1 well.", 0.0, min=0, max=3

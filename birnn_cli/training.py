@@ -80,12 +80,18 @@ def resolve_device(wanted: str) -> torch.device:
 
 
 def resolve_precision(wanted: Precision, device: torch.device) -> Precision:
-    """bfloat16 where it is asked for and the device computes in it, else float32."""
-    able = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    if device.type == "cpu":  # torch before 2.11 cannot say
+    """What is faster than float32 on a device, where that is wanted and there is any.
+
+    On a GPU that is TF32: under autocast cuDNN's LSTM would compute in float16, whatever is asked for,
+    and lose gradients as small as these.
+    """
+    if wanted != "float32" and device.type == "cuda":
+        return "tf32" if torch.cuda.get_device_capability(device) >= (8, 0) else "float32"
+    if wanted != "float32" and device.type == "cpu":  # torch before 2.11 cannot say
         capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-        able = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
-    return wanted if able else "float32"
+        if any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16")):
+            return "bfloat16"
+    return "float32"
 
 
 def dropout_masks(
@@ -141,7 +147,7 @@ class Training:
         group: Group = ALONE,
         deterministic: bool = False,
     ) -> None:
-        cuda.set_up(deterministic=deterministic)
+        cuda.set_up(device, tf32=recipe.precision == "tf32", deterministic=deterministic)
         self.recipe, self.seed, self.device, self.step = recipe, seed, device, 0
         self.warm_up_seconds = 0.0
         self._is_recorded = device.type == "cuda" and group.size == 1

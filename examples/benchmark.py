@@ -235,7 +235,7 @@ def gpu(images: int = 20_000_000, device: str = "cuda") -> None:
     with tempfile.TemporaryDirectory() as folder:
         runs = (Path(folder) / str(number) for number in itertools.count())
         print("batch  precision  images/s   warm-up, seconds   (recipe notebook)")
-        for batch_size, precision in itertools.product(GPU_BATCHES, ("float32", "bfloat16")):
+        for batch_size, precision in itertools.product(GPU_BATCHES, ("float32", "tf32")):
             size = ("--batch-size", batch_size, "--samples", images, "--precision", precision)
             done = birnn("train", "--device", device, *size, "--output", next(runs))
             rate, warm_up = done["samples_per_second"], done["warm_up_seconds"]

@@ -70,7 +70,7 @@ class Tape(TorchDispatchMode):
 @pytest.fixture(autouse=True)
 def tape(monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
-    def graph(tape: Tape) -> Iterator[None]:
+    def graph(tape: Tape, stream: object) -> Iterator[None]:
         with tape:
             yield
 

@@ -185,11 +185,16 @@ def test_bfloat16_changes_the_products_and_no_weights_type() -> None:
     assert not same(plain.weights(), half.weights())
 
 
-def test_bfloat16_is_taken_where_the_processor_computes_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_faster_precision_is_taken_where_the_device_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
     for found, expected in (({"avx512_bf16": True}, "bfloat16"), ({"avx512_bf16": False}, "float32")):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=found: found, raising=False)
-        assert resolve_precision("bfloat16", CPU) == expected
+        assert resolve_precision("bfloat16", CPU) == resolve_precision("tf32", CPU) == expected
         assert resolve_precision("float32", CPU) == "float32"
+    gpu = torch.device("cuda", 1)
+    for capability, expected in (((7, 5), "float32"), ((8, 0), "tf32"), ((9, 0), "tf32")):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", {gpu: capability}.get)
+        assert resolve_precision("bfloat16", gpu) == resolve_precision("tf32", gpu) == expected
+        assert resolve_precision("float32", gpu) == "float32"
 
 
 def test_dropout_is_a_function_of_the_seed_and_the_step_and_keeps_the_mean() -> None:
@@ -239,7 +244,8 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="NO CUDA D
 
 def on_cuda(recipe: Recipe, *, recorded: bool = True, deterministic: bool = False) -> Training:
     """A training on the GPU, done."""
-    device = torch.device("cuda", 0)
+    device = torch.device("cuda", torch.cuda.device_count() - 1)
+    recipe = replace(recipe, precision=resolve_precision(recipe.precision, device))
     learner = Training(recipe, 10, 0, device, (IMAGES, LABELS), HELD_OUT, deterministic=deterministic)
     learner._is_recorded = recorded
     for _ in learner.steps():
@@ -259,7 +265,7 @@ def test_cuda_learns_as_the_cpu_does() -> None:
 @needs_cuda
 @pytest.mark.parametrize("name", RECIPES)
 def test_what_cuda_recorded_learns_as_what_it_did_not(name: RecipeName) -> None:
-    recipe = RECIPES[name].override({"batch_size": 32, "samples": 1601, "precision": "float32"})
+    recipe = RECIPES[name].override({"batch_size": 32, "samples": 1601})
     plain, recorded = (on_cuda(recipe, recorded=recorded) for recorded in (False, True))
     assert recorded.warm_up_seconds > 0 == plain.warm_up_seconds
     for key, value in plain.weights().items():
