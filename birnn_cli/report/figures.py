@@ -112,26 +112,21 @@ def reliability_diagram(bins: Sequence[Bin]) -> Figure:
     """Accuracy against confidence, bin by bin, and how many images are in each."""
     figure = Figure((WIDTH, WIDTH), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.35])
-    confidence = np.array([each.confidence for each in bins])
-    accuracy = np.array([each.correct / each.n for each in bins])
+    confidence, accuracy = np.array([(each.confidence, each.correct / each.n) for each in bins]).T
     reach = _reach(accuracy, [(each.correct, each.n) for each in bins])
     above.plot([0, 1], [0, 1], "--", color=_setting("text.color"), linewidth=1, label="as right as sure")
     above.errorbar(confidence, accuracy, reach, fmt="o", capsize=2.5, label="a bin, 95 % interval")
     above.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel="right")
     figure.legend(loc="outside upper left", ncols=2)
-    width = 1 / CALIBRATION_BINS
-    counts = [each.n for each in bins]
+    width, counts = 1 / CALIBRATION_BINS, [each.n for each in bins]
     below.bar([each.low for each in bins], counts, 0.85 * width, align="edge")
     below.set(yscale="log", ylim=(0.5, max(counts) * 60), xlabel="confidence", ylabel="images")
     for each in bins:
-        x, turned = each.low + 0.43 * width, 90 if each.n >= 1000 else 0
-        text = f"{each.n:,}"
-        below.text(x, each.n * 1.4, text, rotation=turned, ha="center", va="bottom", fontsize=7.5)
+        x, turn = each.low + 0.43 * width, 90 if each.n >= 1000 else 0
+        below.text(x, each.n * 1.4, f"{each.n:,}", rotation=turn, ha="center", va="bottom", fontsize=7.5)
     for axis in (above.xaxis, above.yaxis):
         axis.set_major_formatter(_percent)
-    below.yaxis.set_major_locator(LogLocator(100))
-    below.yaxis.set_major_formatter("{x:,.0f}")
-    below.yaxis.set_minor_formatter("")
+    below.yaxis.set(major_locator=LogLocator(100), major_formatter="{x:,.0f}", minor_formatter="")
     return figure
 
 
@@ -146,12 +141,10 @@ def class_errors(subject: Subject) -> Figure:
     axes = figure.add_subplot(xlabel="read wrongly, with 95 % interval")
     rows, ink = range(len(shown)), _setting("text.color")
     reach = _reach(wrong, [(each.n - each.correct, each.n) for each in classes])
-    whiskers = {"ecolor": ink, "elinewidth": 1}
-    axes.barh(rows, wrong, 0.7, xerr=reach, capsize=2.5, error_kw=whiskers)
+    axes.barh(rows, wrong, 0.7, xerr=reach, capsize=2.5, error_kw={"ecolor": ink, "elinewidth": 1})
     axes.axvline(1 - scores.accuracy, linestyle="--", color=ink, linewidth=1)
     axes.set_yticks(rows, [cut(subject.names[k]) for _, k in shown])
-    axes.set(ylim=(len(shown) - 0.4, -0.6))
-    axes.set_xlim(left=0)
+    axes.set(xlim=(0, None), ylim=(len(shown) - 0.4, -0.6))
     axes.xaxis.set_major_formatter(_percent)
     right = axes.secondary_yaxis("right")
     right.set_yticks(rows, [f"{s * 100:.1f} % of {c.n:,}" for s, c in zip(wrong, classes, strict=True)])
@@ -177,9 +170,8 @@ def learning(curves: Mapping[str, Curves]) -> Figure:
                 axes.plot(*xy, style, label=label, linewidth=1, markersize=size, zorder=height)
         axes.set(ylabel="loss, nats an image" if name == "loss" else name)
     panels[0].set_yscale("log", nonpositive="mask")
-    panels[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # 0.05, 0.1, 0.2, ...
-    panels[0].yaxis.set_major_formatter("{x:g}")
-    panels[0].yaxis.set_minor_formatter("")
+    ticks = LogLocator(subs=(1, 2, 5))  # 0.05, 0.1, 0.2, ...
+    panels[0].yaxis.set(major_locator=ticks, major_formatter="{x:g}", minor_formatter="")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=3)
     panels[1].yaxis.set_major_formatter(_percent)
     panels[1].set(xlabel="images seen")

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -57,8 +58,7 @@ class Subject:
         return DISPUTED_MNIST_TEST if (self.dataset, self.split) == ("mnist", "test") else ()
 
 
-@dataclass(frozen=True)
-class Bin:
+class Bin(NamedTuple):
     """Answers of about the same confidence.
 
     Attributes:
@@ -115,11 +115,7 @@ def mistakes(reading: Reading) -> list[Mistake]:
     wrong = np.flatnonzero(ranked[:, 0] != reading.labels)
     wrong = wrong[np.argsort(-shares[wrong].max(axis=1), kind="stable")]
     return [
-        Mistake(
-            k,
-            int(reading.labels[k]),
-            tuple((each, float(shares[k, each])) for each in ranked[k].tolist()),
-        )
+        Mistake(k, int(reading.labels[k]), tuple((c, float(shares[k, c])) for c in ranked[k].tolist()))
         for k in wrong.tolist()
     ]
 

@@ -10,10 +10,11 @@ from birnn_cli.errors import OutputExistsError
 from birnn_cli.extras import require
 from birnn_cli.files import write_atomically
 from birnn_cli.report import findings
+from birnn_cli.report.findings import Mistake, Subject
 from birnn_cli.text import percent
 
 if TYPE_CHECKING:
-    from birnn_cli.report.sections import Figure
+    from birnn_cli.report.sections import Section
 
 TEMPLATE = Path(__file__).with_name("page.html")
 PAGE = "index.html"
@@ -41,7 +42,7 @@ def prepare(folder: Path, *, force: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def write(folder: Path, subject: findings.Subject) -> Path:
+def write(folder: Path, subject: Subject) -> Path:
     """Write a report into a folder that `prepare` made; the same subject gives the same bytes.
 
     Returns:
@@ -52,18 +53,18 @@ def write(folder: Path, subject: findings.Subject) -> Path:
     """
     from birnn_cli.report import figures, sections
 
-    shown = {
+    parts = {
         "confusion.png": sections.confusion(subject),
         "classes.png": sections.classes(subject),
         "reliability.png": sections.reliability(subject),
     }
     if curves := findings.curves(subject.path.parent, subject.about):
-        shown["curves.png"] = sections.training(curves)
-    pictures = {name: figure.picture for name, figure in shown.items()}
+        parts["curves.png"] = sections.training(curves)
+    pictures = {name: part.picture for name, part in parts.items()}
     wrong = findings.mistakes(subject.reading)
     if first := wrong[: sections.MAX_MISTAKES]:
         pictures["mistakes.png"] = figures.render(lambda: figures.sheet(subject, first))
-    page = render(subject, shown.values(), wrong)
+    page = render(subject, parts.values(), wrong)
     for name in PICTURES:  # those of an older report go, where this one has none of the name
         if name in pictures:
             write_atomically(folder / name, pictures[name].light)
@@ -73,9 +74,7 @@ def write(folder: Path, subject: findings.Subject) -> Path:
     return folder / PAGE
 
 
-def render(
-    subject: findings.Subject, figures: "Iterable[Figure]", wrong: Sequence[findings.Mistake]
-) -> str:
+def render(subject: Subject, parts: "Iterable[Section]", wrong: Sequence[Mistake]) -> str:
     """The page as HTML; what is text is escaped in the template, and nowhere else."""
     from jinja2 import Environment, StrictUndefined
 
@@ -88,7 +87,7 @@ def render(
     page = html.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         subject=subject,
         header=sections.header(subject),
-        figures=figures,
+        sections=parts,
         paragraphs=sections.mistakes(subject, wrong),
         mistakes=wrong[: sections.MAX_MISTAKES],
     )

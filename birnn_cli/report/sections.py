@@ -1,7 +1,6 @@
 """What a report says, as plain text: its header, a figure's words and table, the notes on mistakes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +28,7 @@ class Header(NamedTuple):
     facts: Mapping[str, str]
 
 
-class Figure(NamedTuple):
+class Section(NamedTuple):
     """A picture, what it shows in words, and in a table, of which the first columns hold names."""
 
     title: str
@@ -70,7 +69,7 @@ def header(subject: Subject) -> Header:
     return Header(percent(scores.accuracy, 2), images, _interval(scores.ci95, 2), facts)
 
 
-def confusion(subject: Subject) -> Figure:
+def confusion(subject: Subject) -> Section:
     """Which class is read as which."""
     scores, names = subject.scores, subject.names
     counts = np.array(scores.confusion)
@@ -84,10 +83,10 @@ def confusion(subject: Subject) -> Figure:
     text = "True classes down, answers across; the deeper a cell, the larger its share of the row."
     picture = figures.render(lambda: figures.confusion(subject))
     columns = ("true class", "answer", "images")
-    return Figure("Confusion", text, picture, alt, f"Confusions{more}", columns, rows, num_names=2)
+    return Section("Confusion", text, picture, alt, f"Confusions{more}", columns, rows, num_names=2)
 
 
-def classes(subject: Subject) -> Figure:
+def classes(subject: Subject) -> Section:
     """How often each class is read wrongly."""
     scores, names = subject.scores, subject.names
     rows = [
@@ -103,15 +102,15 @@ def classes(subject: Subject) -> Figure:
     text = "The share read wrongly, with Wilson's 95 % interval; the dashed line is that of all images."
     columns = ("class", "images", "right", "accuracy", "95 % interval")
     picture = figures.render(lambda: figures.class_errors(subject))
-    return Figure("Classes", text, picture, alt, "Classes", columns, rows)
+    return Section("Classes", text, picture, alt, "Classes", columns, rows)
 
 
-def reliability(subject: Subject) -> Figure:
+def reliability(subject: Subject) -> Section:
     """How far its confidence can be believed."""
     bins, error = findings.reliability(subject.reading), percent(subject.scores.ece, 2)
     rows = [
         (_interval((low, high)), f"{n:,}", percent(confidence, 2), *_share(correct, n))
-        for low, high, n, correct, confidence in map(astuple, bins)
+        for low, high, n, correct, confidence in bins
     ]
     last = bins[-1]
     alt = (
@@ -125,27 +124,28 @@ def reliability(subject: Subject) -> Figure:
     )
     columns = ("confidence", "images", "its mean", "accuracy", "95 % interval")
     picture = figures.render(lambda: figures.reliability_diagram(bins))
-    return Figure("Reliability", text, picture, alt, "Bins with images", columns, rows)
+    return Section("Reliability", text, picture, alt, "Bins with images", columns, rows)
 
 
-def training(curves: Mapping[str, Curves]) -> Figure:
+def training(curves: Mapping[str, Curves]) -> Section:
     """How the run went."""
     parts = {"batch": "own batch", "validation": "held out", "notebook": "notebook's"}
+    words = {"loss": "{:.4f}".format, "accuracy": percent}
     columns = {
-        f"{name}, {title}": dict(getattr(each, part))
+        f"{name}, {title}": {samples: words[name](value) for samples, value in getattr(each, part)}
         for part, title in parts.items()
         for name, each in curves.items()
         if getattr(each, part)
     }
-    seen = sorted({samples for points in columns.values() for samples in points})
+    seen = sorted({samples for column in columns.values() for samples in column})
     every = -(-len(seen) // MAX_ROWS)
     rows = [
-        (f"{samples:,}", *(_value(name, points.get(samples)) for name, points in columns.items()))
+        (f"{samples:,}", *(column.get(samples, "") for column in columns.values()))
         for samples in seen[::-every][::-1]
     ]
     courses = "; ".join(
-        f"{name}, from {_value(name, points[min(points)])} to {_value(name, points[max(points)])}"
-        for name, points in columns.items()
+        f"{name}, from {column[min(column)]} to {column[max(column)]}"
+        for name, column in columns.items()
     )
     alt = f"Loss and accuracy over {seen[-1]:,} images: {courses}"
     text = "Loss and accuracy after a step, on that step's own batch and on the images held out."
@@ -153,7 +153,7 @@ def training(curves: Mapping[str, Curves]) -> Figure:
         text += " Beside them what the original notebook printed when it was published."
     thinned = f", one row in {every}" if every > 1 else ""
     picture = figures.render(lambda: figures.learning(curves))
-    return Figure("Training", text, picture, alt, f"Rows{thinned}", ("images seen", *columns), rows)
+    return Section("Training", text, picture, alt, f"Rows{thinned}", ("images seen", *columns), rows)
 
 
 def mistakes(subject: Subject, wrong: Sequence[Mistake]) -> list[str]:
@@ -190,10 +190,3 @@ def _share(correct: int, n: int, digits: int = 1) -> tuple[str, str]:
     if not n:
         return "–", "–"
     return percent(correct / n, digits), _interval(wilson_interval(correct, n), digits)
-
-
-def _value(name: str, value: float | None) -> str:
-    """A loss or an accuracy in words; nothing where it was not measured."""
-    if value is None:
-        return ""
-    return f"{value:.4f}" if name.startswith("loss") else percent(value)
