@@ -16,7 +16,7 @@ from birnn_cli.errors import OutputExistsError
 from birnn_cli.evaluation import Reading, evaluate, wilson_interval
 from birnn_cli.network.checkpoint import About
 from birnn_cli.recipes import RECIPES, RunConfig
-from birnn_cli.report import findings, page, sections
+from birnn_cli.report import findings, page
 from tests.conftest import run_birnn
 
 DIGITS = tuple("0123456789")
@@ -176,9 +176,9 @@ def test_the_gallery_says_how_many_mistakes_it_leaves_out(written: Path) -> None
     reading = some_reading(400)
     wrong = int((reading.logits.argmax(axis=1) != reading.labels).sum())
     found = read(written)
-    assert wrong > sections.MAX_MISTAKES
-    assert sum("class" not in image for image in found.all("img")) == sections.MAX_MISTAKES
-    assert f"{wrong - sections.MAX_MISTAKES} more are not shown" in found.text
+    assert wrong > page.MAX_MISTAKES
+    assert sum("class" not in image for image in found.all("img")) == page.MAX_MISTAKES
+    assert f"{wrong - page.MAX_MISTAKES} more are not shown" in found.text
 
 
 def test_a_gallerys_image_is_the_one_that_was_read(written: Path) -> None:
@@ -257,7 +257,7 @@ def told(dataset: str, split: str, n: int, wrong: list[int], folder: Path) -> st
     logits = 9 * np.eye(10, dtype=np.float32)[answers]
     reading = Reading(np.zeros((n, 28, 28), np.uint8), np.zeros(n, np.int64), logits, DIGITS)
     own = subject(reading, folder / "run", config(), dataset, split)
-    return Page(page.render(own, [], findings.mistakes(reading))).text
+    return " ".join(Page(page.render(own, [], findings.mistakes(reading))).text.split())
 
 
 def test_disputed_labels_are_told_of_mnists_test_images_alone(tmp_path: Path) -> None:

@@ -6,12 +6,11 @@ Colours are Okabe and Ito's, which the colour-blind tell apart; none of them spe
 import io
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-import matplotlib
 import numpy as np
 from cycler import cycler
+from matplotlib import rc_context, rcdefaults, rcParams
 from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
@@ -30,7 +29,6 @@ MAX_NAME = 12
 
 _SHARED = {
     "font.size": 9.5,
-    "axes.titlesize": 9.5,
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.spines.top": False,
@@ -55,8 +53,7 @@ _STYLES = (
 )
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """A drawing as two PNG files, and its width on a page, in pixels of CSS."""
 
     light: bytes
@@ -67,11 +64,11 @@ class Picture:
 def render(draw: Callable[[], Figure]) -> Picture:
     """Draw for light and for dark pages; matplotlib's settings are as before afterwards."""
     files = []
-    with matplotlib.rc_context(), warnings.catch_warnings():
+    with rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font lacks: boxes
         for style in _STYLES:
-            matplotlib.rcdefaults()  # whatever the user's matplotlibrc says
-            matplotlib.rcParams.update(style)
+            rcdefaults()  # whatever the user's matplotlibrc says
+            rcParams.update(style)
             figure, file = draw(), io.BytesIO()
             figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
             files.append(file.getvalue())
@@ -92,18 +89,16 @@ def confusion(subject: Subject) -> Figure:
     axes = figure.add_subplot(xlabel="answer", ylabel="true class")
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     norm = PowerNorm(0.35, 0, 1)  # makes one in a thousand visible beside the diagonal
-    colours = LinearSegmentedColormap.from_list("", [_setting("figure.facecolor"), "C0"])
+    colours = LinearSegmentedColormap.from_list("", [rcParams["figure.facecolor"], "C0"])
     axes.imshow(shares, cmap=colours, norm=norm)
     axes.grid(visible=False)
-    ticks = range(0, len(names), -(-len(names) // MAX_NAMED_CLASSES))
-    labels = [names[k] for k in ticks]
-    axes.set_xticks(ticks, labels, rotation=90 if longest > 3 else 0)
-    axes.set_yticks(ticks, labels)
+    every = -(-len(names) // MAX_NAMED_CLASSES)
+    axes.set_xticks(range(0, len(names), every), names[::every], rotation=90 if longest > 3 else 0)
+    axes.set_yticks(range(0, len(names), every), names[::every])
     if named:
         size = 9 if counts.max() < 1000 and len(names) <= 12 else 7.5
         for i, j in np.argwhere(counts).tolist():
-            dark = norm(float(shares[i, j])) > 0.6
-            colour = _setting("figure.facecolor" if dark else "text.color")
+            colour = rcParams["figure.facecolor" if norm(float(shares[i, j])) > 0.6 else "text.color"]
             axes.text(j, i, str(counts[i, j]), ha="center", va="center", color=colour, fontsize=size)
     return figure
 
@@ -114,7 +109,7 @@ def reliability_diagram(bins: Sequence[Bin]) -> Figure:
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.35])
     confidence, accuracy = np.array([(each.confidence, each.correct / each.n) for each in bins]).T
     reach = _reach(accuracy, [(each.correct, each.n) for each in bins])
-    above.plot([0, 1], [0, 1], "--", color=_setting("text.color"), linewidth=1, label="as right as sure")
+    above.plot([0, 1], [0, 1], "--", color=rcParams["text.color"], linewidth=1, label="as right as sure")
     above.errorbar(confidence, accuracy, reach, fmt="o", capsize=2.5, label="a bin, 95 % interval")
     above.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel="right")
     figure.legend(loc="outside upper left", ncols=2)
@@ -139,7 +134,7 @@ def class_errors(subject: Subject) -> Figure:
     wrong, classes = np.array([share for share, _ in shown]), [scores.per_class[k] for _, k in shown]
     figure = Figure((WIDTH, max(2.2, 0.27 * len(shown) + 1)), layout="constrained")
     axes = figure.add_subplot(xlabel="read wrongly, with 95 % interval")
-    rows, ink = range(len(shown)), _setting("text.color")
+    rows, ink = range(len(shown)), rcParams["text.color"]
     reach = _reach(wrong, [(each.n - each.correct, each.n) for each in classes])
     axes.barh(rows, wrong, 0.7, xerr=reach, capsize=2.5, error_kw={"ecolor": ink, "elinewidth": 1})
     axes.axvline(1 - scores.accuracy, linestyle="--", color=ink, linewidth=1)
@@ -174,8 +169,7 @@ def learning(curves: Mapping[str, Curves]) -> Figure:
     panels[0].yaxis.set(major_locator=ticks, major_formatter="{x:g}", minor_formatter="")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=3)
     panels[1].yaxis.set_major_formatter(_percent)
-    panels[1].set(xlabel="images seen")
-    panels[1].xaxis.set_major_formatter("{x:,.0f}")
+    panels[1].xaxis.set(label_text="images seen", major_formatter="{x:,.0f}")
     panels[1].locator_params(axis="x", nbins=5)
     return figure
 
@@ -195,10 +189,6 @@ def sheet(subject: Subject, mistakes: Sequence[Mistake]) -> Figure:
         axes.text(x + 0.5, y + 0.32, f"{each.number}: {truth}\nas {answer}", ha="center", fontsize=6.5)
     axes.set(xlim=(0, across), ylim=(height * down, 0), aspect="auto")
     return figure
-
-
-def _setting(name: Any) -> str:
-    return str(matplotlib.rcParams[name])
 
 
 def _percent(share: float, _: object = None) -> str:

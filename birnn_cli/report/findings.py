@@ -10,7 +10,7 @@ import numpy as np
 
 from birnn_cli import runs
 from birnn_cli.data.folders import Split
-from birnn_cli.evaluation import CALIBRATION_BINS, Evaluation, Reading, calibration_bins
+from birnn_cli.evaluation import CALIBRATION_BINS, Evaluation, Reading, calibration_bins, evaluate
 from birnn_cli.network.checkpoint import About
 from birnn_cli.network.forward import probabilities
 from birnn_cli.text import printable
@@ -46,6 +46,11 @@ class Subject:
     split: Split
     reading: Reading
     scores: Evaluation
+
+    @property
+    def dataset_name(self) -> str:
+        """Of a folder, its own name, not where it lies on its owner's disk."""
+        return printable(Path(self.dataset).name)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,8 +98,7 @@ def reliability(reading: Reading) -> list[Bin]:
     ]
 
 
-@dataclass(frozen=True)
-class Mistake:
+class Mistake(NamedTuple):
     """An image that was read wrongly.
 
     Attributes:
@@ -120,8 +124,16 @@ def mistakes(reading: Reading) -> list[Mistake]:
     ]
 
 
-@dataclass(frozen=True)
-class Curves:
+def undisputed(subject: Subject) -> Evaluation | None:
+    """The scores without the images of disputed labels; None where not all of those were read."""
+    reading, disputed, n = subject.reading, subject.disputed, subject.scores.n
+    if not disputed or max(disputed) >= n:
+        return None
+    rest = np.delete(np.arange(n), disputed)
+    return evaluate(reading.logits[rest], reading.labels[rest], reading.classes)
+
+
+class Curves(NamedTuple):
     """A run's course, as (images seen, value).
 
     Attributes:

@@ -1,6 +1,6 @@
 """A report: one page that needs no network, and its pictures as PNG files beside it."""
 
-import base64
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,15 +9,14 @@ from birnn_cli.data.files import to_png
 from birnn_cli.errors import OutputExistsError
 from birnn_cli.extras import require
 from birnn_cli.files import write_atomically
-from birnn_cli.report import findings
-from birnn_cli.report.findings import Mistake, Subject
+from birnn_cli.report.findings import Mistake, Subject, curves, mistakes, undisputed
 from birnn_cli.text import percent
 
 if TYPE_CHECKING:
     from birnn_cli.report.sections import Section
 
-TEMPLATE = Path(__file__).with_name("page.html")
 PAGE = "index.html"
+MAX_MISTAKES = 60
 PICTURES = ("confusion.png", "reliability.png", "classes.png", "curves.png", "mistakes.png")
 
 
@@ -58,11 +57,11 @@ def write(folder: Path, subject: Subject) -> Path:
         "classes.png": sections.classes(subject),
         "reliability.png": sections.reliability(subject),
     }
-    if curves := findings.curves(subject.path.parent, subject.about):
-        parts["curves.png"] = sections.training(curves)
+    if course := curves(subject.path.parent, subject.about):
+        parts["curves.png"] = sections.training(course)
     pictures = {name: part.picture for name, part in parts.items()}
-    wrong = findings.mistakes(subject.reading)
-    if first := wrong[: sections.MAX_MISTAKES]:
+    wrong = mistakes(subject.reading)
+    if first := wrong[:MAX_MISTAKES]:
         pictures["mistakes.png"] = figures.render(lambda: figures.sheet(subject, first))
     page = render(subject, parts.values(), wrong)
     for name in PICTURES:  # those of an older report go, where this one has none of the name
@@ -78,17 +77,16 @@ def render(subject: Subject, parts: "Iterable[Section]", wrong: Sequence[Mistake
     """The page as HTML; what is text is escaped in the template, and nowhere else."""
     from jinja2 import Environment, StrictUndefined
 
-    from birnn_cli.report import sections
+    from birnn_cli.report.sections import facts
 
     html = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    html.filters["percent"] = percent
-    html.filters["data"] = lambda png: f"data:image/png;base64,{base64.b64encode(png).decode()}"
-    html.filters["png"] = to_png
-    page = html.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    html.filters |= {"number": "{:,}".format, "percent": percent, "png": to_png, "base64": b64encode}
+    page = html.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8")).render(
         subject=subject,
-        header=sections.header(subject),
+        facts=facts(subject),
         sections=parts,
-        paragraphs=sections.mistakes(subject, wrong),
-        mistakes=wrong[: sections.MAX_MISTAKES],
+        wrong=wrong,
+        shown=wrong[:MAX_MISTAKES],
+        undisputed=undisputed(subject),
     )
     return page.replace(" %", "\N{NO-BREAK SPACE}%")  # a number and its unit stay on one line

@@ -1,4 +1,4 @@
-"""What a report says, as plain text: its header, a figure's words and table, the notes on mistakes."""
+"""What a report says of the scores, and of each picture in words and in a table: all of it plain text."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,22 +10,11 @@ from birnn_cli.evaluation import CALIBRATION_BINS, wilson_interval
 from birnn_cli.network import checkpoint
 from birnn_cli.recipes import RECIPES
 from birnn_cli.report import figures, findings
-from birnn_cli.report.figures import Picture
-from birnn_cli.report.findings import Curves, Mistake, Subject
+from birnn_cli.report.findings import Curves, Subject
 from birnn_cli.text import percent, printable
 
-MAX_MISTAKES = 60
 # Longer tables are thinned or cut, and say so: a page of megabytes helps nobody.
 MAX_ROWS, MAX_PAIRS = 200, 2000
-
-
-class Header(NamedTuple):
-    """How the network did, on which images, and what that holds for."""
-
-    accuracy: str
-    images: str
-    interval: str
-    facts: Mapping[str, str]
 
 
 class Section(NamedTuple):
@@ -33,7 +22,7 @@ class Section(NamedTuple):
 
     title: str
     text: str
-    picture: Picture
+    picture: figures.Picture
     alt: str
     caption: str
     columns: Sequence[str]
@@ -41,22 +30,17 @@ class Section(NamedTuple):
     num_names: int = 1
 
 
-def header(subject: Subject) -> Header:
-    """The page's first lines."""
+def facts(subject: Subject) -> dict[str, str]:
+    """What the scores are, and what they hold for."""
     scores, about, config = subject.scores, subject.about, subject.about.config
-    dataset = printable(Path(subject.dataset).name)
     path = subject.path.absolute()
-    usual = vars(RECIPES.get(config.recipe_name, config.recipe))
-    changed = [
-        f"{name.replace('_', ' ')} {value}"
-        for name, value in vars(config.recipe).items()
-        if value != usual[name]
-    ]
-    facts = {
+    own, usual = vars(config.recipe), vars(RECIPES.get(config.recipe_name, config.recipe))
+    changed = [f"{key.replace('_', ' ')} {own[key]}" for key in own if own[key] != usual[key]]
+    return {
         "Right": f"{scores.correct:,} of {scores.n:,} images",
         "Loss": f"{scores.loss:.4f} nats an image",
         "Calibration error": percent(scores.ece, 2),
-        "Data set": f"{dataset}, {subject.split} images",
+        "Data set": f"{subject.dataset_name}, {subject.split} images",
         "Checkpoint": printable(path.parent.name if path.name == checkpoint.FILE_NAME else path.name),
         "Recipe": ", ".join([config.recipe_name, *changed]),
         "Trained on": printable(Path(config.dataset).name),
@@ -65,8 +49,6 @@ def header(subject: Subject) -> Header:
         "Trained with": ", ".join(map(" ".join, about.versions.items())),
         "Scored with": ", ".join(map(" ".join, checkpoint.versions().items())),
     }
-    images = f"{scores.n:,} {subject.split} images of {dataset}"
-    return Header(percent(scores.accuracy, 2), images, _interval(scores.ci95, 2), facts)
 
 
 def confusion(subject: Subject) -> Section:
@@ -156,37 +138,11 @@ def training(curves: Mapping[str, Curves]) -> Section:
     return Section("Training", text, picture, alt, f"Rows{thinned}", ("images seen", *columns), rows)
 
 
-def mistakes(subject: Subject, wrong: Sequence[Mistake]) -> list[str]:
-    """What is said of the mistakes, and what is known of the labels."""
-    n, disputed = subject.scores.n, set(subject.disputed)
-    said = [f"None: all {n:,} images are read rightly."]
-    if wrong:
-        more = f"; {len(wrong) - MAX_MISTAKES:,} more are not shown" if len(wrong) > MAX_MISTAKES else ""
-        said = [
-            f"{len(wrong):,} of {n:,} images, the most confident mistake first{more}. A number is an "
-            f"image's place in the {subject.split} images, from 0."
-        ]
-    if disputed and max(disputed) < n:
-        among = disputed & {each.number for each in wrong}
-        rest = n - len(disputed)
-        right = subject.scores.correct - len(disputed) + len(among)
-        share, range95 = _share(right, rest, 2)
-        said.append(
-            f"The labels of {len(disputed)} test images of MNIST are disputed: fewer than three of five "
-            "raters gave them back (Northcutt, Athalye and Mueller 2021; Cleanlab’s “label errors”). "
-            f"{len(among)} of them are among the mistakes. Without the {len(disputed)}, {share} are "
-            f"right, {right:,} of {rest:,} (95 % interval {range95})."
-        )
-    return said
-
-
-def _interval(low_high: tuple[float, float], digits: int = 1) -> str:
+def _interval(low_high: tuple[float, float]) -> str:
     """Both ends of an interval, in words."""
-    return " to ".join(percent(each, digits) for each in low_high)
+    return " to ".join(map(percent, low_high))
 
 
-def _share(correct: int, n: int, digits: int = 1) -> tuple[str, str]:
+def _share(correct: int, n: int) -> tuple[str, str]:
     """A share and its 95 % interval in words; dashes where there is nothing to share."""
-    if not n:
-        return "–", "–"
-    return percent(correct / n, digits), _interval(wilson_interval(correct, n), digits)
+    return (percent(correct / n), _interval(wilson_interval(correct, n))) if n else ("–", "–")
