@@ -1,4 +1,4 @@
-"""What a report says of the scores, and of each picture in words and in a table: all of it plain text."""
+"""What a report says of its scores, and of each picture in words and in a table; all is plain text."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
