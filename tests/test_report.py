@@ -16,7 +16,7 @@ from birnn_cli.errors import OutputExistsError
 from birnn_cli.evaluation import Reading, evaluate, wilson_interval
 from birnn_cli.network.checkpoint import About
 from birnn_cli.recipes import RECIPES, RunConfig
-from birnn_cli.report import findings, page, sections
+from birnn_cli.report import findings, page
 from tests.conftest import run_birnn
 
 DIGITS = tuple("0123456789")
@@ -176,9 +176,9 @@ def test_the_gallery_says_how_many_mistakes_it_leaves_out(written: Path) -> None
     reading = some_reading(400)
     wrong = int((reading.logits.argmax(axis=1) != reading.labels).sum())
     found = read(written)
-    assert wrong > sections.MAX_MISTAKES
-    assert sum("class" not in image for image in found.all("img")) == sections.MAX_MISTAKES
-    assert f"{wrong - sections.MAX_MISTAKES} more are not shown" in found.text
+    assert wrong > page.MAX_MISTAKES
+    assert sum("class" not in image for image in found.all("img")) == page.MAX_MISTAKES
+    assert f"{wrong - page.MAX_MISTAKES} more are not shown" in found.text
 
 
 def test_a_gallerys_image_is_the_one_that_was_read(written: Path) -> None:
@@ -251,13 +251,13 @@ DISPUTED = [947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 678
 
 
 def told(dataset: str, split: str, n: int, wrong: list[int], folder: Path) -> str:
-    """What the mistakes' section says where these of n images are read wrongly."""
+    """What a page without pictures says where these of n images are read wrongly."""
     answers = np.zeros(n, np.int64)
     answers[[number for number in wrong if number < n]] = 1
     logits = 9 * np.eye(10, dtype=np.float32)[answers]
     reading = Reading(np.zeros((n, 28, 28), np.uint8), np.zeros(n, np.int64), logits, DIGITS)
-    own = subject(reading, folder, config(), dataset, split)
-    return sections.mistakes(own, findings.mistakes(reading), DIGITS)
+    own = subject(reading, folder / "run", config(), dataset, split)
+    return " ".join(Page(page.render(own, [], findings.mistakes(reading))).text.split())
 
 
 def test_disputed_labels_are_told_of_mnists_test_images_alone(tmp_path: Path) -> None:
@@ -365,16 +365,20 @@ def test_eval_writes_the_report_beside_its_result(
     assert {path: path.read_bytes() for path in (tmp_path / "out" / "report").iterdir()} == before
 
 
-def test_without_matplotlib_the_extra_is_named_before_anything_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("library", ["matplotlib", "jinja2"])
+def test_without_a_library_the_extra_is_named_before_anything_is_read(
+    library: str, tmp_path: Path
+) -> None:
     blocked = tmp_path / "blocked"
     blocked.mkdir()
-    (blocked / "matplotlib.py").write_text("raise ImportError(\"No module named 'matplotlib'\")\n")
+    (blocked / f"{library}.py").write_text(f"raise ImportError(\"No module named '{library}'\")\n")
     path = os.pathsep.join([str(blocked), os.environ.get("PYTHONPATH", "")])
     done = run_birnn(
         "eval", "--report", "out", "--checkpoint", "nowhere", "--json", cwd=tmp_path, PYTHONPATH=path
     )
     assert (done.code, done.json["error"]["code"]) == (1, "config")
+    assert f"{library} is not installed" in done.err
     assert 'pip install "birnn-cli[report]"' in done.err and len(done.err.splitlines()) == 1
     assert not (tmp_path / "out").exists()
     plain = run_birnn("eval", "--checkpoint", "nowhere", cwd=tmp_path, PYTHONPATH=path)
-    assert "matplotlib" not in plain.err
+    assert library not in plain.err

@@ -6,20 +6,18 @@ Colours are Okabe and Ito's, which the colour-blind tell apart; none of them spe
 import io
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-import matplotlib
 import numpy as np
 from cycler import cycler
-from matplotlib.axes import Axes
+from matplotlib import rc_context, rcdefaults, rcParams
 from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
-from birnn_cli.evaluation import CALIBRATION_BINS, Evaluation, Reading, wilson_interval
-from birnn_cli.report.findings import Bin, Curves, Mistake
+from birnn_cli.evaluation import CALIBRATION_BINS, wilson_interval
+from birnn_cli.report.findings import Bin, Curves, Mistake, Subject
 
 # In inches: at this width letters of 9.5 points are still read on a phone.
 WIDTH = 4.6
@@ -29,24 +27,8 @@ MAX_NAMED_CLASSES = 40
 # Longer names are cut: the page's tables have them whole.
 MAX_NAME = 12
 
-_LIGHT: dict[Any, Any] = {
-    "figure.facecolor": "white",
-    "axes.facecolor": "white",
-    "axes.prop_cycle": cycler(color=["#0072b2", "#d55e00", "#007a5a"]),
-    "grid.color": "#dddddd",
-}
-_DARK_INK = "#e8e8e8"
-_DARK: dict[Any, Any] = {
-    "figure.facecolor": "#16181c",
-    "axes.facecolor": "#16181c",
-    "axes.prop_cycle": cycler(color=["#56b4e9", "#e69f00", "#2ecc9f"]),
-    "grid.color": "#3a3d44",
-    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor"), _DARK_INK),
-    **dict.fromkeys(("xtick.color", "ytick.color"), _DARK_INK),
-}
-_SHARED: dict[Any, Any] = {
+_SHARED = {
     "font.size": 9.5,
-    "axes.titlesize": 9.5,
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.spines.top": False,
@@ -55,10 +37,23 @@ _SHARED: dict[Any, Any] = {
     "legend.frameon": False,
     "text.parse_math": False,  # a class may be named $1$
 }
+_INKED = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
 
 
-@dataclass(frozen=True)
-class Picture:
+def _style(paper: str, ink: str, grid: str, *colours: str) -> dict[Any, Any]:
+    """Settings of matplotlib for a page of these colours."""
+    papers = dict.fromkeys(("figure.facecolor", "axes.facecolor"), paper)
+    cycle = {"grid.color": grid, "axes.prop_cycle": cycler(color=colours)}
+    return {**_SHARED, **papers, **dict.fromkeys(_INKED, ink), **cycle}
+
+
+_STYLES = (
+    _style("white", "black", "#dddddd", "#0072b2", "#d55e00", "#007a5a"),
+    _style("#16181c", "#e8e8e8", "#3a3d44", "#56b4e9", "#e69f00", "#2ecc9f"),
+)
+
+
+class Picture(NamedTuple):
     """A drawing as two PNG files, and its width on a page, in pixels of CSS."""
 
     light: bytes
@@ -69,11 +64,11 @@ class Picture:
 def render(draw: Callable[[], Figure]) -> Picture:
     """Draw for light and for dark pages; matplotlib's settings are as before afterwards."""
     files = []
-    with matplotlib.rc_context(), warnings.catch_warnings():
+    with rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font lacks: boxes
-        for style in (_LIGHT, _DARK):
-            matplotlib.rcdefaults()  # whatever the user's matplotlibrc says
-            matplotlib.rcParams.update({**_SHARED, **style})
+        for style in _STYLES:
+            rcdefaults()  # whatever the user's matplotlibrc says
+            rcParams.update(style)
             figure, file = draw(), io.BytesIO()
             figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
             files.append(file.getvalue())
@@ -85,27 +80,25 @@ def cut(name: str) -> str:
     return name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + "…"
 
 
-def confusion(scores: Evaluation, names: Sequence[str]) -> Figure:
+def confusion(subject: Subject) -> Figure:
     """True classes down, answers across: counts, coloured by their share of the row."""
-    counts, named = np.array(scores.confusion), len(names) <= MAX_NAMED_CLASSES
-    longest = max(len(cut(name)) for name in names)
+    counts, names = np.array(subject.scores.confusion), [cut(name) for name in subject.names]
+    longest, named = max(map(len, names)), len(names) <= MAX_NAMED_CLASSES
     side = max(WIDTH, 0.3 * len(names) + 0.08 * longest + 0.7) if named else 8.0
     figure = Figure((side, side), layout="constrained")
     axes = figure.add_subplot(xlabel="answer", ylabel="true class")
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     norm = PowerNorm(0.35, 0, 1)  # makes one in a thousand visible beside the diagonal
-    colours = LinearSegmentedColormap.from_list("", [_setting("figure.facecolor"), "C0"])
+    colours = LinearSegmentedColormap.from_list("", [rcParams["figure.facecolor"], "C0"])
     axes.imshow(shares, cmap=colours, norm=norm)
     axes.grid(visible=False)
-    ticks = range(0, len(names), -(-len(names) // MAX_NAMED_CLASSES))
-    labels = [cut(names[k]) for k in ticks]
-    axes.set_xticks(ticks, labels, rotation=90 if longest > 3 else 0)
-    axes.set_yticks(ticks, labels)
+    every = -(-len(names) // MAX_NAMED_CLASSES)
+    axes.set_xticks(range(0, len(names), every), names[::every], rotation=90 if longest > 3 else 0)
+    axes.set_yticks(range(0, len(names), every), names[::every])
     if named:
         size = 9 if counts.max() < 1000 and len(names) <= 12 else 7.5
         for i, j in np.argwhere(counts).tolist():
-            dark = norm(float(shares[i, j])) > 0.6
-            colour = _setting("figure.facecolor" if dark else "text.color")
+            colour = rcParams["figure.facecolor" if norm(float(shares[i, j])) > 0.6 else "text.color"]
             axes.text(j, i, str(counts[i, j]), ha="center", va="center", color=colour, fontsize=size)
     return figure
 
@@ -114,68 +107,46 @@ def reliability_diagram(bins: Sequence[Bin]) -> Figure:
     """Accuracy against confidence, bin by bin, and how many images are in each."""
     figure = Figure((WIDTH, WIDTH), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.35])
-    confidence = np.array([each.confidence for each in bins])
-    accuracy = np.array([each.correct / each.n for each in bins])
-    intervals = [wilson_interval(each.correct, each.n) for each in bins]
-    above.plot([0, 1], [0, 1], "--", color=_setting("text.color"), linewidth=1, label="as right as sure")
-    above.errorbar(
-        confidence,
-        accuracy,
-        _reach(accuracy, intervals),
-        fmt="o",
-        capsize=2.5,
-        label="a bin, 95 % interval",
-    )
+    confidence, accuracy = np.array([(each.confidence, each.correct / each.n) for each in bins]).T
+    reach = _reach(accuracy, [(each.correct, each.n) for each in bins])
+    above.plot([0, 1], [0, 1], "--", color=rcParams["text.color"], linewidth=1, label="as right as sure")
+    above.errorbar(confidence, accuracy, reach, fmt="o", capsize=2.5, label="a bin, 95 % interval")
     above.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel="right")
     figure.legend(loc="outside upper left", ncols=2)
-    width = 1 / CALIBRATION_BINS
-    counts = [each.n for each in bins]
+    width, counts = 1 / CALIBRATION_BINS, [each.n for each in bins]
     below.bar([each.low for each in bins], counts, 0.85 * width, align="edge")
     below.set(yscale="log", ylim=(0.5, max(counts) * 60), xlabel="confidence", ylabel="images")
     for each in bins:
-        turned = 90 if each.n >= 1000 else 0
-        x = each.low + 0.43 * width
-        below.text(
-            x, each.n * 1.4, f"{each.n:,}", rotation=turned, ha="center", va="bottom", fontsize=7.5
-        )
+        x, turn = each.low + 0.43 * width, 90 if each.n >= 1000 else 0
+        below.text(x, each.n * 1.4, f"{each.n:,}", rotation=turn, ha="center", va="bottom", fontsize=7.5)
     for axis in (above.xaxis, above.yaxis):
-        axis.set_major_formatter(FuncFormatter(_percent))
-    below.yaxis.set_major_locator(LogLocator(100))
-    below.yaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n:,.0f}"))
-    below.yaxis.set_minor_formatter(NullFormatter())
+        axis.set_major_formatter(_percent)
+    below.yaxis.set(major_locator=LogLocator(100), major_formatter="{x:,.0f}", minor_formatter="")
     return figure
 
 
-def class_errors(scores: Evaluation, names: Sequence[str]) -> Figure:
+def class_errors(subject: Subject) -> Figure:
     """The share of each class that is read wrongly, with its 95 % interval; of many, the largest."""
-    shown = [k for k, each in enumerate(scores.per_class) if each.n]
-    shares = [each.accuracy or 0.0 for each in scores.per_class]
+    scores = subject.scores
+    shown = [(1 - each.correct / each.n, k) for k, each in enumerate(scores.per_class) if each.n]
     if len(shown) > MAX_NAMED_CLASSES:
-        shown = sorted(shown, key=lambda k: shares[k])[:MAX_NAMED_CLASSES]
+        shown = sorted(shown, key=lambda each: -each[0])[:MAX_NAMED_CLASSES]
+    wrong, classes = np.array([share for share, _ in shown]), [scores.per_class[k] for _, k in shown]
     figure = Figure((WIDTH, max(2.2, 0.27 * len(shown) + 1)), layout="constrained")
     axes = figure.add_subplot(xlabel="read wrongly, with 95 % interval")
-    classes = [scores.per_class[k] for k in shown]
-    wrong = 1 - np.array([shares[k] for k in shown])
-    intervals = [wilson_interval(each.n - each.correct, each.n) for each in classes]
-    rows, ink = np.arange(len(shown)), _setting("text.color")
-    reach, whiskers = _reach(wrong, intervals), {"ecolor": ink, "elinewidth": 1}
-    axes.barh(rows, wrong, 0.7, xerr=reach, capsize=2.5, error_kw=whiskers)
+    rows, ink = range(len(shown)), rcParams["text.color"]
+    reach = _reach(wrong, [(each.n - each.correct, each.n) for each in classes])
+    axes.barh(rows, wrong, 0.7, xerr=reach, capsize=2.5, error_kw={"ecolor": ink, "elinewidth": 1})
     axes.axvline(1 - scores.accuracy, linestyle="--", color=ink, linewidth=1)
-    axes.set_yticks(rows, [cut(names[k]) for k in shown])
-    axes.set(ylim=(len(shown) - 0.4, -0.6))
-    axes.set_xlim(left=0)
-    axes.xaxis.set_major_formatter(FuncFormatter(_percent))
+    axes.set_yticks(rows, [cut(subject.names[k]) for _, k in shown])
+    axes.set(xlim=(0, None), ylim=(len(shown) - 0.4, -0.6))
+    axes.xaxis.set_major_formatter(_percent)
     right = axes.secondary_yaxis("right")
-    right.yaxis.set_major_locator(FixedLocator(rows.tolist()))
     right.set_yticks(rows, [f"{s * 100:.1f} % of {c.n:,}" for s, c in zip(wrong, classes, strict=True)])
     right.tick_params(length=0)
     right.spines["right"].set_visible(False)
-    axes.text(
-        *(1 - scores.accuracy, 1.005, f"all: {100 - scores.accuracy * 100:.2f} %"),
-        transform=axes.get_xaxis_transform(),
-        ha="left",
-        va="bottom",
-    )
+    text = f"all: {100 - scores.accuracy * 100:.2f} %"
+    axes.text(1 - scores.accuracy, 1.005, text, transform=axes.get_xaxis_transform(), va="bottom")
     return figure
 
 
@@ -183,34 +154,27 @@ def learning(curves: Mapping[str, Curves]) -> Figure:
     """Loss and accuracy over the images seen."""
     figure = Figure((WIDTH, 1.25 * WIDTH), layout="constrained")
     panels = figure.subplots(2, 1, sharex=True)
-    styles = {
-        "notebook": ("C1x--", "notebook's, printed"),
-        "batch": ("C0.-", "own batch"),
-        "validation": ("C2D", "held out"),
-    }
     for axes, (name, each) in zip(panels, curves.items(), strict=True):
-        for part, (style, label) in styles.items():
-            if points := getattr(each, part):
-                wide = part == "validation"
-                axes.plot(
-                    *zip(*points, strict=True),
-                    style,
-                    label=label,
-                    linewidth=1,
-                    markersize=7 if wide else 3.5,
-                    zorder=3 if wide else 2,
-                )
+        for points, style, size, height, label in (
+            (each.notebook, "C1x--", 3.5, 2, "notebook's, printed"),
+            (each.batch, "C0.-", 3.5, 2, "own batch"),
+            (each.validation, "C2D", 7, 3, "held out"),
+        ):
+            if points:
+                xy = zip(*points, strict=True)
+                axes.plot(*xy, style, label=label, linewidth=1, markersize=size, zorder=height)
         axes.set(ylabel="loss, nats an image" if name == "loss" else name)
-    _plain_log(panels[0])
+    panels[0].set_yscale("log", nonpositive="mask")
+    ticks = LogLocator(subs=(1, 2, 5))  # 0.05, 0.1, 0.2, ...
+    panels[0].yaxis.set(major_locator=ticks, major_formatter="{x:g}", minor_formatter="")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=3)
-    panels[1].yaxis.set_major_formatter(FuncFormatter(_percent))
-    panels[1].set(xlabel="images seen")
-    panels[1].xaxis.set_major_formatter(FuncFormatter(lambda n, _: f"{n:,.0f}"))
+    panels[1].yaxis.set_major_formatter(_percent)
+    panels[1].xaxis.set(label_text="images seen", major_formatter="{x:,.0f}")
     panels[1].locator_params(axis="x", nbins=5)
     return figure
 
 
-def sheet(reading: Reading, mistakes: Sequence[Mistake], names: Sequence[str]) -> Figure:
+def sheet(subject: Subject, mistakes: Sequence[Mistake]) -> Figure:
     """Images that were read wrongly, in rows of ten, each with its number, truth and answer."""
     across, height = min(10, len(mistakes)), 1.3
     down = -(-len(mistakes) // across)
@@ -220,32 +184,18 @@ def sheet(reading: Reading, mistakes: Sequence[Mistake], names: Sequence[str]) -
     for place, each in enumerate(mistakes):
         x, y = place % across, height * (place // across)
         where = (x + 0.05, x + 0.95, y + 1.25, y + 0.35)
-        axes.imshow(reading.images[each.number], "gray", vmin=0, vmax=255, extent=where)
-        truth, answer = (cut(names[k]) for k in (each.label, each.top[0][0]))
+        axes.imshow(subject.reading.images[each.number], "gray", vmin=0, vmax=255, extent=where)
+        truth, answer = (cut(subject.names[k]) for k in (each.label, each.top[0][0]))
         axes.text(x + 0.5, y + 0.32, f"{each.number}: {truth}\nas {answer}", ha="center", fontsize=6.5)
     axes.set(xlim=(0, across), ylim=(height * down, 0), aspect="auto")
     return figure
-
-
-def _setting(name: Any) -> str:
-    return str(matplotlib.rcParams[name])
 
 
 def _percent(share: float, _: object = None) -> str:
     return f"{share * 100:.1f} %".replace(".0 %", " %")
 
 
-def _reach(
-    centres: NDArray[np.float64], intervals: Sequence[tuple[float, float]]
-) -> NDArray[np.float64]:
-    """How far intervals reach to both sides, as matplotlib wants error bars: (2, n), 0 or more."""
-    low, high = np.array(intervals).T
-    return np.maximum([centres - low, high - centres], 0)
-
-
-def _plain_log(axes: Axes) -> None:
-    """A logarithmic y axis with 0.05, 0.1, 0.2, ... at its ticks."""
-    axes.set_yscale("log", nonpositive="mask")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+def _reach(shares: NDArray[np.float64], counts: Sequence[tuple[int, int]]) -> NDArray[np.float64]:
+    """How far Wilson's intervals of shares, k of n, reach to both sides: (2, shares), 0 or more."""
+    low, high = np.array([wilson_interval(*each) for each in counts]).T
+    return np.maximum([shares - low, high - shares], 0)

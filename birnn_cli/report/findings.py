@@ -1,16 +1,19 @@
 """What a report tells, in numbers: how sure and how right the answers are, the mistakes, the curves."""
 
 import csv
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from birnn_cli import runs
 from birnn_cli.data.folders import Split
-from birnn_cli.evaluation import CALIBRATION_BINS, Evaluation, Reading, calibration_bins
+from birnn_cli.evaluation import CALIBRATION_BINS, Evaluation, Reading, calibration_bins, evaluate
 from birnn_cli.network.checkpoint import About
 from birnn_cli.network.forward import probabilities
+from birnn_cli.text import printable
 
 # Test images of MNIST, from 0, whose label fewer than three of five raters gave back. Source: Cleanlab's
 # "label errors"; Northcutt, Athalye and Mueller, "Pervasive label errors in test sets" (2021).
@@ -45,14 +48,22 @@ class Subject:
     scores: Evaluation
 
     @property
+    def dataset_name(self) -> str:
+        """Of a folder, its own name, not where it lies on its owner's disk."""
+        return printable(Path(self.dataset).name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes' names, as they are shown."""
+        return tuple(map(printable, self.reading.classes))
+
+    @property
     def disputed(self) -> tuple[int, ...]:
         """Numbers of the images whose labels are known to be disputed."""
-        own = (self.dataset, self.split) == ("mnist", "test")
-        return DISPUTED_MNIST_TEST if own else ()
+        return DISPUTED_MNIST_TEST if (self.dataset, self.split) == ("mnist", "test") else ()
 
 
-@dataclass(frozen=True)
-class Bin:
+class Bin(NamedTuple):
     """Answers of about the same confidence.
 
     Attributes:
@@ -87,8 +98,7 @@ def reliability(reading: Reading) -> list[Bin]:
     ]
 
 
-@dataclass(frozen=True)
-class Mistake:
+class Mistake(NamedTuple):
     """An image that was read wrongly.
 
     Attributes:
@@ -105,23 +115,25 @@ class Mistake:
 def mistakes(reading: Reading) -> list[Mistake]:
     """All mistakes, the most confident first; of equal ones, the first in the split."""
     shares = probabilities(reading.logits)
-    wrong = np.flatnonzero(reading.logits.argmax(axis=1) != reading.labels)
+    ranked = np.argsort(-reading.logits, axis=1, kind="stable")[:, :3]
+    wrong = np.flatnonzero(ranked[:, 0] != reading.labels)
     wrong = wrong[np.argsort(-shares[wrong].max(axis=1), kind="stable")]
     return [
-        Mistake(
-            number=number,
-            label=int(reading.labels[number]),
-            top=tuple(
-                (k, float(shares[number, k]))
-                for k in np.argsort(-reading.logits[number], kind="stable")[:3].tolist()
-            ),
-        )
-        for number in wrong.tolist()
+        Mistake(k, int(reading.labels[k]), tuple((c, float(shares[k, c])) for c in ranked[k].tolist()))
+        for k in wrong.tolist()
     ]
 
 
-@dataclass(frozen=True)
-class Curves:
+def undisputed(subject: Subject) -> Evaluation | None:
+    """The scores without the images of disputed labels; None where not all of those were read."""
+    reading, disputed, n = subject.reading, subject.disputed, subject.scores.n
+    if not disputed or max(disputed) >= n:
+        return None
+    rest = np.delete(np.arange(n), disputed)
+    return evaluate(reading.logits[rest], reading.labels[rest], reading.classes)
+
+
+class Curves(NamedTuple):
     """A run's course, as (images seen, value).
 
     Attributes:
@@ -142,20 +154,19 @@ def curves(folder: Path, about: About) -> dict[str, Curves]:
         folder: Where the checkpoint is.
         about: What it says of itself: rows of later steps are left out.
     """
-    rows = runs.read_metrics(folder, about.step)
-    printed: list[dict[str, str]] = []
+    rows, printed = runs.read_metrics(folder, about.step), list[dict[str, str]]()
     if (about.config.recipe_name, about.config.dataset) == ("notebook", "mnist"):
         printed = list(csv.DictReader(NOTEBOOK_LOG.read_text(encoding="utf-8").splitlines()))
     found = {
         name: Curves(
-            batch=[(row["samples"], row[name]) for row in rows if name in row],
-            validation=[
-                (row["samples"], row[f"validation_{name}"])
-                for row in rows
-                if f"validation_{name}" in row
-            ],
-            notebook=[(int(row["samples"]), float(row[f"minibatch_{name}"])) for row in printed],
+            batch=_points(rows, name),
+            validation=_points(rows, f"validation_{name}"),
+            notebook=_points(printed, f"minibatch_{name}"),
         )
         for name in ("loss", "accuracy")
     }
     return found if rows else {}
+
+
+def _points(rows: Sequence[Mapping[str, float | str]], column: str) -> Points:
+    return [(int(row["samples"]), float(row[column])) for row in rows if column in row]
