@@ -160,8 +160,9 @@ def test_a_write_that_fails_leaves_no_half_file_behind(
         raise OSError(5, "Input/output error")
 
     for name in ("fsync", "replace"):
-        with monkeypatch.context() as patch, pytest.raises(OSError, match="Input/output"):
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="Input/output") as caught:
             patch.setattr(os, name, fail)
             files.write_atomically(target, b"new")
+        assert caught.value.filename == str(target)
         assert target.read_bytes() == b"old"
         assert [path.name for path in tmp_path.iterdir()] == ["file"]
