@@ -52,14 +52,17 @@ class Reading:
             Left, top, right and bottom in pixels of `grey`, the last two exclusive; (28, 28) uint8.
         """
         if self.light is None or self.digits is None:
-            if self.pixels is not None:
-                yield _box(self.grey > 0), self.pixels
+            if self.pixels is not None:  # of a black picture, all is its box
+                yield _box((self.grey > 0) | ~self.grey.any()), self.pixels
             return
-        scale = max(self.grey.shape) / max(self.light.shape)
+        down, across = (
+            whole / shrunk for whole, shrunk in zip(self.grey.shape, self.light.shape, strict=True)
+        )
         for number in range(1, self.num_digits + 1):
             mask = self.digits == number
-            left, top, right, bottom = (round(scale * edge) for edge in _box(mask))
-            yield (left, top, right, bottom), normalise(self.light, mask)
+            left, top, right, bottom = _box(mask)
+            box = round(across * left), round(down * top), round(across * right), round(down * bottom)
+            yield box, normalise(self.light, mask)
 
 
 def read(content: bytes, reader: Reader = "digit", invert: Invert = "auto") -> Pixels | None:
