@@ -380,3 +380,13 @@ def test_a_plain_picture_without_any_light_is_its_own_box() -> None:
     ((box, pixels),) = images.study(encode(np.zeros((40, 60), np.uint8)), "plain").each()
     assert box == (0, 0, 60, 40)
     assert not pixels.any()
+
+
+def test_of_several_digits_none_is_normalised_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, own = [], images.normalise
+    monkeypatch.setattr(images, "normalise", lambda light, mask: made.append(mask) or own(light, mask))
+    reading = images.study(encode(np.hstack([page(), page(), page()])))
+    assert (reading.num_digits, len(list(reading.each()))) == (3, 3)
+    assert len(made) == 3
+    assert reading.pixels is reading.pixels
+    assert len(made) == 4
