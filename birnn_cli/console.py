@@ -122,7 +122,7 @@ def _show_confusion(scores: "Evaluation") -> None:
     table = Table(box=box.SIMPLE, padding=(0, 0, 0, 1), title=title, title_style="")
     table.add_column("", justify="right", max_width=11)
     for each in scores.per_class:
-        table.add_column(Text(each.label[:4]), justify="right", no_wrap=True)
+        table.add_column(Text(printable(each.label)[:4]), justify="right", no_wrap=True)
     table.add_column("right", justify="right", no_wrap=True)
     for i, (each, row) in enumerate(zip(scores.per_class, scores.confusion, strict=True)):
         cells = [
@@ -130,7 +130,7 @@ def _show_confusion(scores: "Evaluation") -> None:
             for j, n in enumerate(row)
         ]
         share = "–" if each.accuracy is None else percent(each.accuracy)
-        table.add_row(Text(each.label), *cells, share)
+        table.add_row(Text(printable(each.label)), *cells, share)
     Console().print(table)
 
 
