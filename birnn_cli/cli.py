@@ -201,7 +201,7 @@ def evaluate(
             page.prepare(report_dir, force=force)
         path, network, data = group.agree(find)
         if samples is None and not whole:
-            samples = min(DEFAULT_EVAL_SAMPLES, data.size(split))
+            samples = min(DEFAULT_EVAL_SAMPLES, group.agree(lambda: data.size(split)))
         started = time.perf_counter()
         with progress.counting(quiet=quiet) as count:
             reading = evaluation.read(network, data, split, samples, count, group)

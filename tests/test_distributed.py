@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from birnn_cli.network import checkpoint
 from birnn_cli.runs import read_metrics
@@ -233,3 +234,17 @@ def test_what_the_leader_refuses_is_said_once(small_data: Path, tmp_path: Path) 
     own = [line for line in done.err.splitlines() if line.startswith("birnn train: ")]
     assert len(own) == 1 and "is a file" in own[0], done.err
     assert (tmp_path / "run").read_text() == "mine"
+
+
+@pytest.mark.parametrize("command", ["train", "eval"])
+def test_data_that_will_not_do_are_complained_of_once(command: str, alone: Path, tmp_path: Path) -> None:
+    for folder in ("a", "b", "validation/a", "test/a"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+    for name in "ab":
+        Image.new("L", (28, 28)).save(tmp_path / "data" / name / "0.png")
+    options = ("--dataset", tmp_path / "data", "--json", "-q")
+    own = ("--checkpoint", alone) if command == "eval" else ("--reader", "plain", "--device", "cpu")
+    done = finish(start(command, *options, *own, cwd=tmp_path, data=tmp_path))
+    assert done.code != 0
+    assert (done.json["status"], done.json["error"]["code"]) == ("error", "data")  # one object
+    assert done.err.count(f"birnn {command}: ") == 1, done.err
