@@ -143,8 +143,9 @@ def show_info(values: dict[str, Any]) -> None:
     result(f"sha256      {values['sha256']}, verified")
     result(f"network     {stacked} of {network['hidden_size']} units a direction, read-out")
     result(f"            {network['readout']}, {step} a step; {values['parameters']:,} parameters")
-    usual, own = RECIPES[values["recipe"]], values["values"]
-    changed = [f"{name} {value}" for name, value in own.items() if value != getattr(usual, name)]
+    usual = vars(RECIPES[values["recipe"]]) if values["recipe"] in RECIPES else {}  # another version's
+    own = values["values"].items()
+    changed = [f"{name} {value}" for name, value in own if (name, value) not in usual.items()]
     result("recipe      " + ", ".join([values["recipe"], f"seed {values['seed']}", *changed]))
     result(f"data set    {values['dataset']}: {' '.join(values['classes'])}; reader {values['reader']}")
     state = "finished" if values["complete"] else "not finished"
