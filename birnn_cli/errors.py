@@ -18,7 +18,10 @@ class ExitCode(IntEnum):
 
 
 class BirnnError(Exception):
-    """Something that a user can put right. `code` is stable, for scripts; the text is for people."""
+    """Something that a user can put right. `code` is stable, for scripts; the text is for people.
+
+    `status`, as JSON has it, and `exit_code` are how the command ends.
+    """
 
     code, status, exit_code = "failed", "error", ExitCode.FAILED
 
