@@ -1,11 +1,14 @@
 """`birnn`, and `python -m birnn_cli`."""
 
+import io
 import sys
 
 
 def main() -> None:
     """Run the command line; Ctrl-C while it still imports ends quietly too."""
     try:
+        if isinstance(sys.stdout, io.TextIOWrapper):  # what its encoding lacks becomes an escape
+            sys.stdout.reconfigure(errors="backslashreplace")
         from birnn_cli.cli import app
 
         app(prog_name="birnn")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from birnn_cli import __version__
-from birnn_cli.errors import ExitCode
+from birnn_cli.errors import BelowMinimumError, ExitCode
 from birnn_cli.options import (
     AsJson,
     CheckpointPath,
@@ -179,8 +179,7 @@ def evaluate(
     """Score a network on the first images of the test set, or on all of them."""
     if whole and samples is not None:
         raise typer.BadParameter("--all and --samples exclude each other.")
-    below = False
-    with reporting("eval", as_json=as_json), ExitStack() as opened:
+    with reporting("eval", as_json=as_json) as known, ExitStack() as opened:
         from birnn_cli import console, evaluation, progress, runs
         from birnn_cli.data import datasets
         from birnn_cli.distributed import joined
@@ -202,39 +201,33 @@ def evaluate(
             page.prepare(report_dir, force=force)
         path, network, data = group.agree(find)
         if samples is None and not whole:
-            samples = min(DEFAULT_EVAL_SAMPLES, data.size(split))
+            samples = min(DEFAULT_EVAL_SAMPLES, group.agree(lambda: data.size(split)))
         started = time.perf_counter()
         with progress.counting(quiet=quiet) as count:
             reading = evaluation.read(network, data, split, samples, count, group)
         if not group.leads:
             return
         scores = evaluation.evaluate(reading.logits, reading.labels, reading.classes)
-        values = {
-            "command": "eval",
-            "status": "ok",
+        known |= {
             "checkpoint": str(path),
             "dataset": data.name,
             "split": split,
             **asdict(scores),
             "seconds": time.perf_counter() - started,
         }
+        if not as_json:
+            console.show_evaluation(scores, f"{path} on {data.name}, {split} images")
         if report_dir is not None:
             subject = findings.Subject(path, network.about, data.name, split, reading, scores)
-            values["report"] = str(page.write(report_dir, subject))
+            known["report"] = str(page.write(report_dir, subject))
             if not quiet:
-                console.note(f"the report is {values['report']}")
-        below = min_accuracy is not None and scores.accuracy < min_accuracy
-        if below:
-            message = f"the accuracy {scores.accuracy} is below --min-accuracy {min_accuracy}"
-            console.note(f"birnn eval: {message}")
-            error = {"code": "below-minimum", "message": message}
-            values |= {"status": "below-minimum", "error": error}
+                console.note(f"the report is {known['report']}")
+        if min_accuracy is not None and scores.accuracy < min_accuracy:
+            raise BelowMinimumError(
+                f"the accuracy {scores.accuracy} is below --min-accuracy {min_accuracy}"
+            )
         if as_json:
-            console.result_json(values)
-        else:
-            console.show_evaluation(scores, f"{path} on {data.name}, {split} images")
-    if below:
-        raise typer.Exit(ExitCode.BELOW_MINIMUM)
+            console.result_json({"command": "eval", "status": "ok", **known})
 
 
 @app.command()

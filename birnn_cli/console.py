@@ -122,7 +122,7 @@ def _show_confusion(scores: "Evaluation") -> None:
     table = Table(box=box.SIMPLE, padding=(0, 0, 0, 1), title=title, title_style="")
     table.add_column("", justify="right", max_width=11)
     for each in scores.per_class:
-        table.add_column(Text(each.label[:4]), justify="right", no_wrap=True)
+        table.add_column(Text(printable(each.label)[:4]), justify="right", no_wrap=True)
     table.add_column("right", justify="right", no_wrap=True)
     for i, (each, row) in enumerate(zip(scores.per_class, scores.confusion, strict=True)):
         cells = [
@@ -130,7 +130,7 @@ def _show_confusion(scores: "Evaluation") -> None:
             for j, n in enumerate(row)
         ]
         share = "–" if each.accuracy is None else percent(each.accuracy)
-        table.add_row(Text(each.label), *cells, share)
+        table.add_row(Text(printable(each.label)), *cells, share)
     Console().print(table)
 
 
@@ -143,8 +143,9 @@ def show_info(values: dict[str, Any]) -> None:
     result(f"sha256      {values['sha256']}, verified")
     result(f"network     {stacked} of {network['hidden_size']} units a direction, read-out")
     result(f"            {network['readout']}, {step} a step; {values['parameters']:,} parameters")
-    usual, own = RECIPES[values["recipe"]], values["values"]
-    changed = [f"{name} {value}" for name, value in own.items() if value != getattr(usual, name)]
+    usual = vars(RECIPES[values["recipe"]]) if values["recipe"] in RECIPES else {}  # another version's
+    own = values["values"].items()
+    changed = [f"{name} {value}" for name, value in own if (name, value) not in usual.items()]
     result("recipe      " + ", ".join([values["recipe"], f"seed {values['seed']}", *changed]))
     result(f"data set    {values['dataset']}: {' '.join(values['classes'])}; reader {values['reader']}")
     state = "finished" if values["complete"] else "not finished"

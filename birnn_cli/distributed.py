@@ -15,6 +15,9 @@ from birnn_cli.errors import BirnnError, DivergedError, ElsewhereError, Interrup
 if TYPE_CHECKING:
     import torch
     from torch import nn
+    from torch.distributed import Store  # type: ignore[attr-defined]
+
+RUN = "birnn-run"
 
 T = TypeVar("T")
 Lock = TypeVar("Lock")
@@ -27,15 +30,28 @@ class Group:
     Attributes:
         rank: Which of them this one is, from 0: the first leads, and alone prints and writes.
         size: How many there are.
+        store: What outlives them, should `torchrun` start them again.
     """
 
     rank: int = 0
     size: int = 1
+    store: "Store | None" = None
 
     @property
     def leads(self) -> bool:
         """Whether this process prints and writes."""
         return self.rank == 0
+
+    def remember(self, run: str) -> None:
+        """Note the run that these processes have taken up."""
+        if self.store is not None:
+            self.store.set(RUN, run)
+
+    def recall(self) -> str | None:
+        """The run that they had taken up before they were started again."""
+        if self.store is None or not self.store.check([RUN]):
+            return None
+        return self.store.get(RUN).decode()
 
     def lead(self, work: Callable[[], tuple[T, Lock]]) -> tuple[T, Lock | None]:
         """Have the leader alone do some work; its result goes to all, what it holds stays with it.
@@ -135,15 +151,6 @@ def is_launched() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-def is_restarted() -> bool:
-    """Whether `torchrun` started this process again, after one of the group had ended."""
-    return is_launched() and _num_restarts() > 0
-
-
-def _num_restarts() -> int:
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
-
-
 def leave(code: int) -> NoReturn:
     """End a process of a group at once, its output written.
 
@@ -186,9 +193,10 @@ def joined(device: str | None) -> Iterator[Group]:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     store, rank, size = next(rendezvous("env://"))
     # Started again, the processes have the same store: they must not read each other's old addresses.
-    store = distributed.PrefixStore(f"start-{_num_restarts()}", store)  # type: ignore[attr-defined]
-    distributed.init_process_group("gloo" if on_cpu else "nccl", store=store, rank=rank, world_size=size)
-    group = Group(rank, size)
+    start = f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
+    own = distributed.PrefixStore(start, store)  # type: ignore[attr-defined]
+    distributed.init_process_group("gloo" if on_cpu else "nccl", store=own, rank=rank, world_size=size)
+    group = Group(rank, size, store)
     try:
         yield group
     except (DivergedError, InterruptedRunError):  # in all of them at the same step

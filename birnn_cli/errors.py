@@ -18,9 +18,12 @@ class ExitCode(IntEnum):
 
 
 class BirnnError(Exception):
-    """Something that a user can put right. `code` is stable, for scripts; the text is for people."""
+    """Something that a user can put right. `code` is stable, for scripts; the text is for people.
 
-    code = "failed"
+    `status`, as JSON has it, and `exit_code` are how the command ends.
+    """
+
+    code, status, exit_code = "failed", "error", ExitCode.FAILED
 
 
 class DataError(BirnnError):
@@ -89,10 +92,16 @@ class ElsewhereError(BirnnError):
     code = "elsewhere"
 
 
+class BelowMinimumError(BirnnError):
+    """A network whose accuracy is not what was asked for."""
+
+    code, status, exit_code = "below-minimum", "below-minimum", ExitCode.BELOW_MINIMUM
+
+
 class InterruptedRunError(BirnnError):
     """A run that was stopped by a signal and saved."""
 
-    code = "interrupted"
+    code = status = "interrupted"
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)

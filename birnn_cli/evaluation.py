@@ -106,12 +106,16 @@ def read(
         DataError: The data set's classes are not the network's, or it holds too few images.
     """
     config = network.about.config
-    if data.classes != config.classes:
+
+    def load() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        if data.classes == config.classes:
+            return data.load(split, samples)
         raise DataError(
             f"{data.name} has the classes {' '.join(data.classes)}, and the network was trained on "
             f"{config.dataset} with {' '.join(config.classes)}: take another --dataset or --checkpoint"
         )
-    images, labels = data.load(split, samples)
+
+    images, labels = group.agree(load)
     own = images[group.rank :: group.size]
     logits = np.empty((len(images), len(config.classes)), np.float32)
     parts = [np.empty((0, len(config.classes)), np.float32)]

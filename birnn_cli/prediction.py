@@ -202,18 +202,14 @@ def _read(
     content = _content(source.path) if content is None else content
     reading = images.study(content, reader, options.invert, full_size=options.several)
     stages = _strip(reading) if options.stages else None
-    if reading.pixels is None:
-        yield Prediction(source=source, status="no-ink", stages=stages)
-        return
-    whole = Prediction(
-        source=source, status="ok", pixels=reading.pixels, num_digits=reading.num_digits, stages=stages
-    )
-    if not options.several:
-        yield whole
+    number = reading.num_digits
+    first = Prediction(source=source, status="ok" if number else "no-ink", stages=stages)
+    if not (number and options.several):
+        yield replace(first, pixels=reading.pixels, num_digits=number)
         return
     for index, (box, pixels) in enumerate(reading.each()):
-        yield replace(whole, pixels=pixels, num_digits=1, index=index, box=box, stages=stages)
-        stages = None
+        yield replace(first, pixels=pixels, num_digits=1, index=index, box=box)
+        first = replace(first, stages=None)
 
 
 def _strip(reading: images.Reading) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ from birnn_cli import runs
 from birnn_cli.data import strokes
 from birnn_cli.data.datasets import DataSet, default_data_dir, open_or_fall_back
 from birnn_cli.data.download import Report
-from birnn_cli.distributed import ALONE, Group, is_restarted
+from birnn_cli.distributed import ALONE, Group
 from birnn_cli.errors import ConfigError, RunError
 from birnn_cli.network import checkpoint
 from birnn_cli.network.checkpoint import Checkpoint
@@ -85,18 +85,19 @@ def open_session(
         at_hand[data.name] = data
         return data
 
-    resume = request.resume or (is_restarted() and _is_begun(request.output))
-    plan, lock = group.lead(lambda: (_resume if resume else _begin)(request, open_data))
+    def settle() -> "tuple[Plan, FileLock]":
+        begun = group.recall()  # whatever was asked for, and whether or not it is finished
+        asked = request if begun is None else replace(request, output=Path(begun), resume=True)
+        plan, lock = (_resume if asked.resume else _begin)(asked, open_data)
+        group.remember(str(plan.folder))
+        return plan, lock
+
+    plan, lock = group.lead(settle)
     if plan.goes_on and plan.start is not None and plan.start.about.complete:
         about = plan.start.about
         return result(plan.folder, about, about.step)
     data = group.agree(lambda: _same_data(plan, open_data))
     return Session(*plan, data, request.save_every, lock, group)
-
-
-def _is_begun(output: Path | None) -> bool:
-    """Whether the run that is asked for was begun by an earlier process of the group."""
-    return (output / runs.CONFIG).exists() if output else any(runs.unfinished())
 
 
 def _same_data(plan: Plan, open_data: Callable[[str, Reader | None], DataSet]) -> DataSet:

@@ -143,7 +143,7 @@ def claim_interrupted() -> "tuple[Path, FileLock]":
     Raises:
         RunError: There is none.
     """
-    begun = [(str(_describe(folder).get("started_at")), folder) for folder in unfinished()]
+    begun = [(str(_describe(folder).get("started_at")), folder) for folder in _unfinished()]
     for _, folder in sorted(begun, reverse=True):
         with contextlib.suppress(RunError):
             return folder, claim(folder)
@@ -153,7 +153,7 @@ def claim_interrupted() -> "tuple[Path, FileLock]":
     )
 
 
-def unfinished() -> Iterator[Path]:
+def _unfinished() -> Iterator[Path]:
     """The run folders under `runs/` whose training has not come to its end."""
     for folder in _run_folders():
         about = _about(folder)

@@ -81,13 +81,14 @@ class Session:
         self._final: Mapping[str, float] | None = None
         self._validation: Mapping[str, float] | None = None
         self._seconds = self._save_seconds = self._display_seconds = 0.0
+        train, validation = group.agree(lambda: (data.load("train"), data.load("validation")))
         self._training = Training(
             config.recipe,
             len(config.classes),
             config.seed,
             local_device(torch.device(config.device)),
-            data.load("train"),
-            data.load("validation"),
+            train,
+            validation,
             list(_mixed(config)),
             group,
             config.deterministic,

@@ -68,6 +68,15 @@ def test_a_bare_birnn_shows_help_with_examples_and_exits_with_2(tmp_path: Path) 
         assert command in done.out
 
 
+def test_what_the_encoding_of_stdout_lacks_is_printed_as_an_escape(tmp_path: Path) -> None:
+    """As on Windows, where what is not shown but kept in a file has an old encoding."""
+    Image.new("L", (40, 40), 255).save(tmp_path / "7\N{LOWER ONE EIGHTH BLOCK}.png")
+    arguments = ("predict", "7\N{LOWER ONE EIGHTH BLOCK}.png", "-q")
+    done = run_birnn(*arguments, cwd=tmp_path, PYTHONIOENCODING="ascii")
+    assert (done.code, done.out, done.err) == (0, "7\\u2581.png: no ink\n", "")
+    assert run_birnn("--help", cwd=tmp_path, PYTHONIOENCODING="ascii").code == 0
+
+
 def test_the_version(tmp_path: Path) -> None:
     done = run_birnn("--version", cwd=tmp_path)
     assert (done.code, done.out) == (0, f"birnn {__version__}\n")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from birnn_cli.network import checkpoint
 from birnn_cli.runs import read_metrics
@@ -159,6 +160,41 @@ def test_a_killed_worker_is_restarted_and_the_run_ends_like_an_undisturbed_one(
     assert_same_run(alone, run)
 
 
+def test_processes_started_again_go_on_with_their_own_run_even_when_it_is_complete(
+    alone: Path, small_data: Path, tmp_path: Path
+) -> None:
+    """The second process is killed as it ends; an older run that was not finished is none of theirs."""
+    older = tmp_path / "runs" / "best-1"
+    older.mkdir(parents=True)
+    (older / "config.json").write_bytes((alone / "config.json").read_bytes())
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, signal\n"
+        "from birnn_cli.session import Session\n"
+        "if (os.environ['RANK'], os.environ['TORCHELASTIC_RESTART_COUNT']) == ('1', '0'):\n"
+        "    Session.result = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "from birnn_cli.__main__ import main\nmain()\n"
+    )
+    options = (*TRAIN, "--samples", 2600)
+    done = finish(start(program, "train", *options, cwd=tmp_path, data=small_data, restarts=1))
+    assert done.code == 0, done.err
+    assert sorted(path.name for path in older.parent.iterdir()) == ["best-1", "best-2"]
+    assert [path.name for path in older.iterdir()] == ["config.json"]
+    assert_same_run(alone, tmp_path / "runs" / "best-2")
+
+
+def test_a_run_that_was_refused_is_not_gone_on_with_by_starting_again(
+    alone: Path, small_data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_bytes((alone / "config.json").read_bytes())
+    options = (*TRAIN, "--samples", 2600, "--output", "run")
+    done = finish(start("train", *options, cwd=tmp_path, data=small_data, restarts=1))
+    assert done.code != 0
+    assert done.err.count("holds an unfinished run") == 2, done.err
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.json"]
+
+
 def test_what_fails_in_one_process_ends_all_with_its_message_alone(
     small_data: Path, tmp_path: Path
 ) -> None:
@@ -198,3 +234,17 @@ def test_what_the_leader_refuses_is_said_once(small_data: Path, tmp_path: Path) 
     own = [line for line in done.err.splitlines() if line.startswith("birnn train: ")]
     assert len(own) == 1 and "is a file" in own[0], done.err
     assert (tmp_path / "run").read_text() == "mine"
+
+
+@pytest.mark.parametrize("command", ["train", "eval"])
+def test_data_that_will_not_do_are_complained_of_once(command: str, alone: Path, tmp_path: Path) -> None:
+    for folder in ("a", "b", "validation/a", "test/a"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+    for name in "ab":
+        Image.new("L", (28, 28)).save(tmp_path / "data" / name / "0.png")
+    options = ("--dataset", tmp_path / "data", "--json", "-q")
+    own = ("--checkpoint", alone) if command == "eval" else ("--reader", "plain", "--device", "cpu")
+    done = finish(start(command, *options, *own, cwd=tmp_path, data=tmp_path))
+    assert done.code != 0
+    assert (done.json["status"], done.json["error"]["code"]) == ("error", "data")  # one object
+    assert done.err.count(f"birnn {command}: ") == 1, done.err

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from birnn_cli.console import show_evaluation
 from birnn_cli.evaluation import calibration_error, evaluate, wilson_interval
 
 
@@ -59,3 +60,15 @@ def test_huge_logits_do_not_overflow() -> None:
     scores = evaluate(np.array([[1e30, -1e30], [3e38, 0]], np.float32), np.array([0, 0]), ("a", "b"))
     assert scores.loss == 0.0
     assert scores.accuracy == 1.0
+
+
+@pytest.mark.parametrize("classes", [3, 13])  # as a table, and as a list
+def test_a_class_name_cannot_steer_the_terminal(
+    classes: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("a\x1b[31m", "b\nc", *map(str, range(classes - 2)))
+    scores = evaluate(np.eye(classes, dtype=np.float32), np.arange(classes), names)
+    show_evaluation(scores, "scores")
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "a\\x1b[31m" in out and "b\\nc" in out

@@ -1,6 +1,7 @@
 """Files that work without birnn: the ONNX model is the network, whatever its shape and the batch's."""
 
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,17 @@ def test_info_tells_what_a_checkpoint_is(tmp_path: Path) -> None:
     assert values["sha256"] in (tmp_path / "own.safetensors").read_bytes().decode("latin-1")
     text = run_birnn("info", "--checkpoint", "own.safetensors", cwd=tmp_path).out
     assert values["sha256"] in text and "hidden_size 6" in text and "readout states" in text
+
+
+def test_info_tells_all_values_of_a_recipe_that_this_version_does_not_know(tmp_path: Path) -> None:
+    network = make_network(hidden_size=6)
+    config = replace(network.about.config, recipe_name="later")  # type: ignore[arg-type]
+    newer = replace(network, about=replace(network.about, config=config))
+    checkpoint.save(tmp_path / "own.safetensors", newer)
+    done = run_birnn("info", "--checkpoint", "own.safetensors", cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    for name, value in asdict(config.recipe).items():
+        assert f", {name} {value}" in done.out
 
 
 def test_info_on_a_damaged_file_is_one_line_and_exit_1(tmp_path: Path) -> None:

@@ -93,6 +93,46 @@ def test_a_full_disk_ends_predict_with_one_line_and_no_answer_that_was_not_kept(
     assert "No space left on device" in done.err and "Traceback" not in done.err
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+@pytest.mark.parametrize("options", [("info",), ("info", "--json"), ("predict", "7.png", "--json")])
+def test_a_full_disk_behind_stdout_is_one_line_and_exit_1(
+    options: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "7.png").write_bytes(files_png())
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "birnn_cli", *options, "-q"],
+            cwd=tmp_path,
+            # Unlike in some environments, what is printed is buffered, and flushed again at the end.
+            env=child_environment(tmp_path, PYTHONUNBUFFERED=""),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.decode() == f"birnn {options[0]}: No space left on device\n"
+
+
+def test_scores_outlive_a_report_that_cannot_be_written(
+    trained: Path, small_data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "report" / "index.html").mkdir(parents=True)  # in the way of the file
+    options = ("eval", "--checkpoint", trained, "--report", "report", "--force", "-q")
+    data = {"BIRNN_DATA_DIR": str(small_data)}
+    text = run_birnn(*options, cwd=tmp_path, **data)
+    assert text.code == 1
+    assert text.err.startswith("birnn eval: ") and "index.html" in text.err
+    assert len(text.err.splitlines()) == 1
+    assert "accuracy  " in text.out
+    done = run_birnn(*options, "--json", cwd=tmp_path, **data)
+    assert (done.code, done.err) == (1, text.err)
+    assert (done.json["status"], done.json["error"]["code"]) == ("error", "os")
+    plain = run_birnn(*options[:3], "--json", cwd=tmp_path, **data).json
+    assert {key: done.json[key] for key in ("checkpoint", "n", "correct", "loss", "confusion")} == {
+        key: plain[key] for key in ("checkpoint", "n", "correct", "loss", "confusion")
+    }
+
+
 def files_png() -> bytes:
     """A drawn digit as a PNG file."""
     from birnn_cli.data.files import to_png
@@ -120,8 +160,9 @@ def test_a_write_that_fails_leaves_no_half_file_behind(
         raise OSError(5, "Input/output error")
 
     for name in ("fsync", "replace"):
-        with monkeypatch.context() as patch, pytest.raises(OSError, match="Input/output"):
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="Input/output") as caught:
             patch.setattr(os, name, fail)
             files.write_atomically(target, b"new")
+        assert caught.value.filename == str(target)
         assert target.read_bytes() == b"old"
         assert [path.name for path in tmp_path.iterdir()] == ["file"]

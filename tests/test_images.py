@@ -365,3 +365,28 @@ def test_images_in_a_folder_are_sorted_and_hidden_ones_skipped(tmp_path: Path) -
         (tmp_path / name).write_bytes(b"")
     found = [str(Path(path).relative_to(tmp_path)) for path in files.find_images(str(tmp_path))]
     assert found == ["a.jpeg", "b.PNG", "sub/d.tif"]
+
+
+def test_the_box_of_ink_down_to_the_edge_ends_where_the_picture_does() -> None:
+    """Shrunk to 640 pixels, its height is rounded from 258.56 up to 259."""
+    picture = np.full((404, 1000), 250, np.uint8)
+    picture[134:, 467:533] = 10
+    (((left, top, right, bottom), _),) = images.study(encode(picture), full_size=True).each()
+    assert bottom == 404
+    assert np.abs(np.array([left, top, right]) - [467, 134, 533]).max() <= 2
+
+
+def test_a_plain_picture_without_any_light_is_its_own_box() -> None:
+    ((box, pixels),) = images.study(encode(np.zeros((40, 60), np.uint8)), "plain").each()
+    assert box == (0, 0, 60, 40)
+    assert not pixels.any()
+
+
+def test_of_several_digits_none_is_normalised_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, own = [], images.normalise
+    monkeypatch.setattr(images, "normalise", lambda light, mask: made.append(mask) or own(light, mask))
+    reading = images.study(encode(np.hstack([page(), page(), page()])))
+    assert (reading.num_digits, len(list(reading.each()))) == (3, 3)
+    assert len(made) == 3
+    assert reading.pixels is reading.pixels
+    assert len(made) == 4

@@ -95,8 +95,8 @@ _CLOTHES = (
 _KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 
-def _pair(pattern: str, train: str = "train", test: str = "t10k") -> tuple[str, str]:
-    return pattern.format(train), pattern.format(test)
+def _pair(pattern: str, test: str = "t10k") -> tuple[str, str]:
+    return pattern.format("train"), pattern.format(test)
 
 
 _IMAGES, _LABELS = _pair("{}-images-idx3-ubyte"), _pair("{}-labels-idx1-ubyte")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -30,20 +31,27 @@ class Reading:
         grey: As decoded, upright: (height, width) uint8.
         light: How much lighter than the paper its ink is, at most WORKING_SIDE wide and high, float32.
         digits: Of that shape, uint8: 0 is paper, 1 the leftmost digit's ink, 2 the next one's, …
-        pixels: All of the ink as one digit: (28, 28) uint8.
+        whole: A picture that is read without looking for ink: (28, 28) uint8.
     """
 
     grey: Pixels
     light: Grey | None = None
     digits: NDArray[np.uint8] | None = None
-    pixels: Pixels | None = None
+    whole: Pixels | None = None
+
+    @cached_property
+    def pixels(self) -> Pixels | None:
+        """All of the ink as one digit: (28, 28) uint8; made when asked for."""
+        if self.light is None or self.digits is None:
+            return self.whole
+        return normalise(self.light, self.digits > 0)
 
     @property
     def num_digits(self) -> int:
         """How many digits there seem to be side by side."""
         if self.digits is not None:
             return int(self.digits.max())
-        return 0 if self.pixels is None else 1
+        return 0 if self.whole is None else 1
 
     def each(self) -> Iterator[tuple[tuple[int, int, int, int], Pixels]]:
         """From left to right, each digit's box and image.
@@ -52,14 +60,17 @@ class Reading:
             Left, top, right and bottom in pixels of `grey`, the last two exclusive; (28, 28) uint8.
         """
         if self.light is None or self.digits is None:
-            if self.pixels is not None:
-                yield _box(self.grey > 0), self.pixels
+            if self.whole is not None:  # of a black picture, all is its box
+                yield _box((self.grey > 0) | ~self.grey.any()), self.whole
             return
-        scale = max(self.grey.shape) / max(self.light.shape)
+        down, across = (
+            whole / shrunk for whole, shrunk in zip(self.grey.shape, self.light.shape, strict=True)
+        )
         for number in range(1, self.num_digits + 1):
             mask = self.digits == number
-            left, top, right, bottom = (round(scale * edge) for edge in _box(mask))
-            yield (left, top, right, bottom), normalise(self.light, mask)
+            left, top, right, bottom = _box(mask)
+            box = round(across * left), round(down * top), round(across * right), round(down * bottom)
+            yield box, normalise(self.light, mask)
 
 
 def read(content: bytes, reader: Reader = "digit", invert: Invert = "auto") -> Pixels | None:
@@ -88,16 +99,13 @@ def study(
     """
     grey = decode(content, full_size=full_size)
     if reader == "plain":
-        return Reading(grey, pixels=_plain(grey, invert))
+        return Reading(grey, whole=_plain(grey, invert))
     if invert == "auto" and is_placed(grey):
-        return Reading(grey, pixels=grey)
+        return Reading(grey, whole=grey)
     light = find_polarity(shrink(grey), invert)
     if light is None:
         return Reading(grey)
-    digits = find_ink(light)
-    if digits is None:
-        return Reading(grey, light)
-    return Reading(grey, light, digits, normalise(light, digits > 0))
+    return Reading(grey, light, find_ink(light))
 
 
 def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
