@@ -1,7 +1,6 @@
 """The command line: parse, call, render, exit codes. What a command does is elsewhere."""
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -280,6 +279,8 @@ def predict(
     """Say which digit each picture shows."""
     if skip_existing and output is None:
         raise typer.BadParameter("--skip-existing is about the file that --output names.")
+    if save_input is not None and save_input == save_stages:
+        raise typer.BadParameter("--save-input and --save-stages need a folder each.")
     failed, num_several = False, 0
     with reporting("predict", as_json=as_json), ExitStack() as opened:
         from birnn_cli import console, prediction, progress, runs
@@ -298,14 +299,16 @@ def predict(
         if output is not None:
             from birnn_cli.output import Answers
 
-            lines = opened.enter_context(Answers(output, force=force, skip_existing=skip_existing))
+            lines = opened.enter_context(
+                Answers(output, paths, force=force, skip_existing=skip_existing)
+            )
             failed, done = lines.any_failed, lines.done
 
         def to_read() -> Iterator[prediction.Input]:
             return (each for each in prediction.find_inputs(paths, shard) if each.path not in done)
 
         show = opened.enter_context(progress.answers(0 if quiet else sum(1 for _ in to_read())))
-        answers = prediction.predict(network, to_read(), options, jobs or os.cpu_count() or 1)
+        answers = prediction.predict(network, to_read(), options, jobs)
         for answer in opened.enter_context(closing(answers)):
             failed |= answer.status == "error"
             num_several += answer.num_digits > 1

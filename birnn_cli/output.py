@@ -1,6 +1,7 @@
 """A file of answers as JSON Lines: begun, or gone on with where another process stopped."""
 
 import json
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,7 @@ class Answers:
 
     Args:
         path: Where to.
+        pictures: What is read: it must be none of them.
         force: Whether a file that exists is replaced.
         skip_existing: Whether it is gone on with: what a process that was stopped left half written
             at its end is cut off.
@@ -24,10 +26,18 @@ class Answers:
 
     Raises:
         OutputExistsError: The file exists, and neither was asked for.
-        OutputError: It is to be gone on with and holds something else, or another process writes it.
+        OutputError: It is a picture that is to be read, or another process writes it, or it is to be
+            gone on with and holds something else.
     """
 
-    def __init__(self, path: Path, *, force: bool = False, skip_existing: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        pictures: Sequence[str] = (),
+        *,
+        force: bool = False,
+        skip_existing: bool = False,
+    ) -> None:
         self.done: set[str] = set()
         self.any_failed = False
         self._held: list[str] = []
@@ -37,6 +47,8 @@ class Answers:
                 f"{path} exists already: name another --output, add --skip-existing to go on with it, "
                 "or --force to replace it"
             )
+        if path.exists() and any(Path(each).exists() and path.samefile(each) for each in pictures):
+            raise OutputError(f"{path} is a picture that is to be read: name another --output")
         with ExitStack() as opened:
             if path.exists() and not path.is_file():  # a pipe or a device can only be written to
                 self._file = opened.enter_context(path.open("wb"))

@@ -20,6 +20,13 @@ ONE_THREAD = dict.fromkeys(
 )
 
 
+def usable_cores() -> int:
+    """CPU cores that this process may use: a scheduler gives it some of the machine's."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def in_order(
     work: Callable[[Chunk], Answer], chunks: Iterable[Chunk], processes: int
 ) -> Generator[Answer]:

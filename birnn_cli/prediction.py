@@ -130,7 +130,7 @@ def _find(paths: Iterable[str]) -> Iterator[Input]:
 
 
 def predict(
-    network: Checkpoint, inputs: Iterable[Input], options: Options | None = None, jobs: int = 1
+    network: Checkpoint, inputs: Iterable[Input], options: Options | None = None, jobs: int | None = 1
 ) -> Generator[Prediction]:
     """Read pictures and answer in their order; a bad one is answered with its error.
 
@@ -138,8 +138,8 @@ def predict(
         network: What reads them.
         inputs: The pictures; taken some at a time.
         options: How they are read.
-        jobs: Processes that many pictures are shared among; above 1, the caller's main module must
-            be one that can be imported.
+        jobs: Processes that many pictures are shared among, None for one a core; above 1, the caller's
+            main module must be one that can be imported.
     """
     work = partial(_answer, network, options or Options())
     chunks = _chunks(inputs)
@@ -147,9 +147,10 @@ def predict(
     if jobs == 1 or len(first) < MIN_CHUNKS:
         yield from chain.from_iterable(map(work, chain(first, chunks)))
         return
-    from birnn_cli.parallel import in_order  # not on the way to a single answer: it takes long to load
+    from birnn_cli import parallel  # not on the way to a single answer: it takes long to load
 
-    with closing(in_order(work, chain(first, chunks), jobs)) as answers:
+    jobs = jobs or parallel.usable_cores()
+    with closing(parallel.in_order(work, chain(first, chunks), jobs)) as answers:
         yield from chain.from_iterable(answers)
 
 

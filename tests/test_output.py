@@ -101,3 +101,14 @@ def test_skipping_needs_a_file_and_a_share_is_one_of_all(tmp_path: Path) -> None
     assert run_birnn("predict", "x.png", "--skip-existing", cwd=tmp_path).code == 2
     for share in ("0/2", "3/2", "1", "a/b", "1/2/3", "-1/2"):
         assert run_birnn("predict", "x.png", "--shard", share, cwd=tmp_path).code == 2
+
+
+def test_a_picture_that_is_to_be_read_is_no_output(tmp_path: Path) -> None:
+    picture, link = tmp_path / "7.jpg", tmp_path / "link"
+    shutil.copy(DIGITS / "7-photo.jpg", picture)
+    link.symlink_to(picture)
+    for output in (picture, link):
+        done = run_birnn("predict", picture, "--output", output, "--force", cwd=tmp_path)
+        assert done.code == 1 and not done.out
+        assert "is a picture that is to be read" in done.err.splitlines()[-1]
+    assert picture.read_bytes() == (DIGITS / "7-photo.jpg").read_bytes()

@@ -322,3 +322,29 @@ def test_a_network_of_another_data_set_reads_as_its_checkpoint_says(here: Path, 
     checkpoint.save(here / "plain.safetensors", replace(saved, about=plain))
     done = run_birnn("predict", "blank.png", "--json", "--checkpoint", "plain.safetensors", cwd=here)
     assert done.json["label"] is not None
+
+
+def test_what_is_read_and_how_it_was_read_do_not_take_each_others_names(here: Path) -> None:
+    folders = ("--save-input", "both", "--save-stages", "both")
+    done = run_birnn("predict", "7.png", *folders, cwd=here)
+    assert done.code == 2 and "a folder each" in done.err
+    assert not (here / "both").exists()
+
+
+def test_a_caller_that_closed_stdout_or_stderr_gets_the_exit_code(here: Path) -> None:
+    for closed in (">&-", "2>&-", ">&- 2>&-"):
+        for name, code in (("7.png", 0), ("nothing.png", 1)):
+            command = f'"{sys.executable}" -m birnn_cli predict {name} {closed}'
+            done = subprocess.run(
+                command, shell=True, cwd=here, env=child_environment(here), check=False
+            )
+            assert done.returncode == code, command
+
+
+def test_as_many_processes_read_as_cores_may_be_used() -> None:
+    program = (
+        "import os; from birnn_cli.parallel import usable_cores\n"
+        "assert usable_cores() == len(os.sched_getaffinity(0))\n"
+        "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); assert usable_cores() == 1"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
