@@ -165,7 +165,8 @@ class Training:
     def steps(self) -> Iterator[StepResult]:
         """Learn, step by step, from where the training stands to the recipe's end.
 
-        Between two results the training stands still, so its `state` may be taken.
+        Between two results the training stands still: its weights may be taken. On a GPU, what comes
+        before the first of them is in `warm_up_seconds`.
 
         Raises:
             DivergedError: On a display step, when the loss is no longer finite.
