@@ -172,6 +172,19 @@ def local_device(device: "torch.device") -> "torch.device":
 
 
 @contextmanager
+def _stdout_kept_clean() -> Iterator[None]:
+    """Gloo of torch 2.10 says on stdout that it is connected: stderr is for that."""
+    sys.stdout.flush()
+    stdout = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(stdout, 1)
+        os.close(stdout)
+
+
+@contextmanager
 def joined(device: str | None) -> Iterator[Group]:
     """The group that `torchrun` started this process in.
 
@@ -195,7 +208,9 @@ def joined(device: str | None) -> Iterator[Group]:
     # Started again, the processes have the same store: they must not read each other's old addresses.
     start = f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
     own = distributed.PrefixStore(start, store)  # type: ignore[attr-defined]
-    distributed.init_process_group("gloo" if on_cpu else "nccl", store=own, rank=rank, world_size=size)
+    backend = "gloo" if on_cpu else "nccl"
+    with _stdout_kept_clean():
+        distributed.init_process_group(backend, store=own, rank=rank, world_size=size)
     group = Group(rank, size, store)
     try:
         yield group
