@@ -9,13 +9,13 @@ from birnn_cli import runs
 from birnn_cli.data import strokes
 from birnn_cli.data.datasets import DataSet, default_data_dir, open_or_fall_back
 from birnn_cli.data.download import Report
+from birnn_cli.device import resolve_device, resolve_precision
 from birnn_cli.distributed import ALONE, Group
 from birnn_cli.errors import ConfigError, RunError
 from birnn_cli.network import checkpoint
 from birnn_cli.network.checkpoint import Checkpoint
 from birnn_cli.recipes import NETWORK_VALUES, RECIPES, Reader, Recipe, RecipeName, RunConfig
 from birnn_cli.session import Session, TrainResult, result
-from birnn_cli.training import resolve_device, resolve_precision
 
 if TYPE_CHECKING:
     from filelock import FileLock

@@ -13,15 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from birnn_cli import cuda
 from birnn_cli.data.batches import Batches, Labelled, random_generator
 from birnn_cli.data.outliers import NO_CLASS
 from birnn_cli.data.rows import to_rows
+from birnn_cli.device import Recorded, set_up
 from birnn_cli.distributed import ALONE, Group
-from birnn_cli.errors import ConfigError, DivergedError
+from birnn_cli.errors import DivergedError
 from birnn_cli.network.birnn import BiRNN
 from birnn_cli.optimizers import Optimizer
-from birnn_cli.recipes import Precision, Recipe
+from birnn_cli.recipes import Recipe
 
 # Images a pass of validation: large enough to be efficient, small enough for any device's memory.
 VALIDATION_BATCH_SIZE = 1000
@@ -53,47 +53,6 @@ class StepResult:
     validation: Scores | None = None
 
 
-def resolve_device(wanted: str) -> torch.device:
-    """The device that `auto`, `cpu`, `cuda`, `cuda:N` or `mps` means here.
-
-    Raises:
-        ConfigError: No such device, or none that works here.
-    """
-    if wanted == "auto":
-        wanted = "cpu"
-        if torch.cuda.is_available():
-            wanted = "cuda"
-        elif torch.backends.mps.is_available():
-            wanted = "mps"
-    try:
-        device = torch.device(wanted)
-        if device.type == "cuda" and device.index is None:
-            device = torch.device("cuda", 0)
-        torch.zeros(1, device=device)
-    # torch raises a RuntimeError, or an AssertionError where it was built without CUDA.
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise ConfigError(
-            f"device {wanted!r} cannot be used here ({reason}): expected auto, cpu, cuda, cuda:N or mps"
-        ) from None
-    return device
-
-
-def resolve_precision(wanted: Precision, device: torch.device) -> Precision:
-    """What is faster than float32 on a device, where that is wanted and there is any.
-
-    On a GPU that is TF32: under autocast cuDNN's LSTM would compute in float16, whatever is asked for,
-    and lose gradients as small as these.
-    """
-    if wanted != "float32" and device.type == "cuda":
-        return "tf32" if torch.cuda.get_device_capability(device) >= (8, 0) else "float32"
-    if wanted != "float32" and device.type == "cpu":  # torch before 2.11 cannot say
-        capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-        if any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16")):
-            return "bfloat16"
-    return "float32"
-
-
 def dropout_masks(
     recipe: Recipe, seed: int, step: int, share: slice, device: torch.device
 ) -> list[Tensor]:
@@ -123,7 +82,7 @@ class Training:
     """A network that learns, with all that it takes to go on later.
 
     Args:
-        recipe: How it learns.
+        recipe: How it learns, in a precision that the device has (see `device.resolve_precision`).
         num_classes: Width of the logits.
         seed: Fixes the first weights, the order, the changes of the images, the dropout.
         device: Where it learns; the images move there once.
@@ -147,7 +106,7 @@ class Training:
         group: Group = ALONE,
         deterministic: bool = False,
     ) -> None:
-        cuda.set_up(device, tf32=recipe.precision == "tf32", deterministic=deterministic)
+        set_up(device, tf32=recipe.precision == "tf32", deterministic=deterministic)
         self.recipe, self.seed, self.device, self.step = recipe, seed, device, 0
         self.warm_up_seconds = 0.0
         self._is_recorded = device.type == "cuda" and group.size == 1
@@ -198,12 +157,12 @@ class Training:
         self._descend(rows, labels, masks)
         return rows, labels
 
-    def _recorded(self) -> cuda.Recorded[tuple[Tensor, Tensor]]:
+    def _recorded(self) -> Recorded[tuple[Tensor, Tensor]]:
         """`_learn`, recorded on the GPU."""
         started = time.perf_counter()
         self._optimizer.prepare(self.step)
         state = [*self.network.parameters(), *self._optimizer.averages().values()]
-        recorded = cuda.Recorded(self._learn, self._draw(), state)
+        recorded = Recorded(self._learn, self._draw(), state)
         self.warm_up_seconds = time.perf_counter() - started
         return recorded
 

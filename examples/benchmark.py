@@ -38,10 +38,11 @@ from torch import nn
 
 from birnn_cli.data import augment, strokes
 from birnn_cli.data.files import to_png
+from birnn_cli.device import resolve_precision
 from birnn_cli.distributed import joined, leave
 from birnn_cli.network import checkpoint
 from birnn_cli.recipes import RECIPES
-from birnn_cli.training import Training, resolve_precision
+from birnn_cli.training import Training
 
 CPU = torch.device("cpu")
 BATCH_SIZE, DISPLAY_STEP = 128, 10
@@ -51,7 +52,6 @@ SCALES += [(256, size) for size in (32, 64, 256, 512)]
 GPU_BATCHES = (128, 1024, 4096, 16_384)
 # Recipe fast with fewer, larger steps: a GPU takes about as long for one whatever its batch.
 LARGE_BATCHES = ("--batch-size", 1024, "--samples", 500_000, "--learning-rate", 0.03)
-CUDA = range(torch.cuda.device_count())
 
 
 def plain(images: torch.Tensor, labels: torch.Tensor, seconds: float) -> float:
@@ -231,7 +231,8 @@ def birnn(*arguments: object) -> dict[str, Any]:
 
 def gpu(images: int = 20_000_000, device: str = "cuda") -> None:
     """Print what a GPU does, each run by a process of its own."""
-    print(f"torch {torch.__version__}, {device}", *map(torch.cuda.get_device_name, CUDA))
+    names = map(torch.cuda.get_device_name, range(torch.cuda.device_count()))
+    print(f"torch {torch.__version__}, {device}", *names)
     with tempfile.TemporaryDirectory() as folder:
         runs = (Path(folder) / str(number) for number in itertools.count())
         print("batch  precision  images/s   warm-up, seconds   (recipe notebook)")

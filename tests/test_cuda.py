@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from birnn_cli.cuda import Recorded
 from birnn_cli.data import outliers, strokes
+from birnn_cli.device import Recorded
 from birnn_cli.recipes import RECIPES, RecipeName
 from birnn_cli.training import Training
 

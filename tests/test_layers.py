@@ -23,7 +23,7 @@ OWNERS = {
     "cv2": {"data.light", "data.ink", "data.images", "data.strip", "data.outliers"},
     "torchvision": {"data.download"},
     "torch": {
-        "cuda",
+        "device",
         "network.birnn",
         "optimizers",
         "distributed",
@@ -36,10 +36,18 @@ OWNERS = {
 }
 # From the bottom to the top: a module may import from lower layers, and from `errors` in its own.
 LAYERS = [
-    {"", "__init__", "errors", "text", "files", "interrupts", "parallel", "cuda"},
+    {"", "__init__", "errors", "text", "files", "interrupts", "parallel"},
     {"network.__init__", "data.__init__", "report.__init__", "extras", "network.architecture"},
     {"data.convention", "data.rows", "data.download", "data.idx", "data.files"},
-    {"recipes", "network.birnn", "network.forward", "data.strokes", "data.augment", "data.light"},
+    {
+        "recipes",
+        "device",
+        "network.birnn",
+        "network.forward",
+        "data.strokes",
+        "data.augment",
+        "data.light",
+    },
     {"network.checkpoint", "data.ink", "data.outliers", "data.batches", "optimizers", "distributed"},
     {"training", "data.images"},
     {"runs", "data.folders", "data.strip"},

@@ -19,12 +19,13 @@ from safetensors.numpy import load_file
 
 from birnn_cli.data import strokes
 from birnn_cli.data.batches import Batches
+from birnn_cli.device import resolve_device, resolve_precision
 from birnn_cli.errors import ConfigError, DivergedError
 from birnn_cli.network import checkpoint
 from birnn_cli.recipes import RECIPES, Recipe, RecipeName
 from birnn_cli.request import Request, open_session
 from birnn_cli.session import Session
-from birnn_cli.training import Training, dropout_masks, resolve_device, resolve_precision
+from birnn_cli.training import Training, dropout_masks
 from tests.conftest import child_environment, run_birnn
 
 IMAGES, LABELS = strokes.draw("train", 500)

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from birnn_cli.cuda import move
 from birnn_cli.data import augment
 from birnn_cli.data.rows import to_rows
+from birnn_cli.device import move
 from birnn_cli.recipes import Recipe
 
 Labelled = tuple[NDArray[np.uint8], NDArray[np.int64]]

@@ -1,15 +1,61 @@
-"""What a GPU needs: nothing waited for, a step recorded once and played again, exact arithmetic."""
+"""Where training computes: which device, how exactly, and a step that a GPU records and plays again."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
+from birnn_cli.errors import ConfigError
+
+if TYPE_CHECKING:
+    from birnn_cli.recipes import Precision
+
 Result = TypeVar("Result")
 # Runs before a recording: in them the libraries make what a recording may not, such as workspaces.
 WARM_UP_RUNS = 3
+
+
+def resolve_device(wanted: str) -> torch.device:
+    """The device that `auto`, `cpu`, `cuda`, `cuda:N` or `mps` means here.
+
+    Raises:
+        ConfigError: No such device, or none that works here.
+    """
+    if wanted == "auto":
+        wanted = "cpu"
+        if torch.cuda.is_available():
+            wanted = "cuda"
+        elif torch.backends.mps.is_available():
+            wanted = "mps"
+    try:
+        device = torch.device(wanted)
+        if device.type == "cuda" and device.index is None:
+            device = torch.device("cuda", 0)
+        torch.zeros(1, device=device)
+    # torch raises a RuntimeError, or an AssertionError where it was built without CUDA.
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ConfigError(
+            f"device {wanted!r} cannot be used here ({reason}): expected auto, cpu, cuda, cuda:N or mps"
+        ) from None
+    return device
+
+
+def resolve_precision(wanted: "Precision", device: torch.device) -> "Precision":
+    """What is faster than float32 on a device, where that is wanted and there is any.
+
+    On a GPU that is TF32: under autocast cuDNN's LSTM would compute in float16, whatever is asked for,
+    and lose gradients as small as these.
+    """
+    if wanted != "float32" and device.type == "cuda":
+        return "tf32" if torch.cuda.get_device_capability(device) >= (8, 0) else "float32"
+    if wanted != "float32" and device.type == "cpu":  # torch before 2.11 cannot say
+        capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+        if any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16")):
+            return "bfloat16"
+    return "float32"
 
 
 def set_up(device: torch.device, *, tf32: bool, deterministic: bool) -> None:
