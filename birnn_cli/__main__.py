@@ -13,13 +13,13 @@ def main() -> None:
     try:
         if isinstance(sys.stdout, io.TextIOWrapper):  # what its encoding lacks becomes an escape
             sys.stdout.reconfigure(errors="backslashreplace")
-        from birnn_cli.cli import app
+        from birnn_cli.cli.app import app
 
         app(prog_name="birnn")
     except KeyboardInterrupt:
         sys.exit(130)
     except SystemExit as end:
-        from birnn_cli.distributed import is_launched, leave
+        from birnn_cli.training.distributed import is_launched, leave
 
         if is_launched():
             leave(end.code if isinstance(end.code, int) else int(end.code is not None))

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from birnn_cli.data.datasets import DataSet
 from birnn_cli.data.folders import Split
-from birnn_cli.data.rows import to_rows
-from birnn_cli.distributed import ALONE, Group
 from birnn_cli.errors import DataError
-from birnn_cli.network import forward
-from birnn_cli.network.checkpoint import Checkpoint
-from birnn_cli.network.forward import probabilities
+from birnn_cli.network import numpy_engine
+from birnn_cli.network.numpy_engine import probabilities
+from birnn_cli.network.rows import to_rows
+from birnn_cli.runs.checkpoint import Checkpoint
+from birnn_cli.training.distributed import ALONE, Group
 
 # The normal quantile of a two-sided 95 % interval.
 Z95 = 1.959963984540054
@@ -105,7 +105,7 @@ def read(
     Raises:
         DataError: The data set's classes are not the network's, or it holds too few images.
     """
-    config = network.about.config
+    config = network.config
 
     def load() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         if data.classes == config.classes:
@@ -115,15 +115,15 @@ def read(
             f"{config.dataset} with {' '.join(config.classes)}: take another --dataset or --checkpoint"
         )
 
-    images, labels = group.agree(load)
+    images, labels = group.run_on_all(load)
     own = images[group.rank :: group.size]
     logits = np.empty((len(images), len(config.classes)), np.float32)
     parts = [np.empty((0, len(config.classes)), np.float32)]
-    for start in range(0, len(own), forward.BATCH_SIZE):
-        rows = to_rows(own[start : start + forward.BATCH_SIZE])
-        parts.append(forward.logits(config.architecture, network.weights, rows))
+    for start in range(0, len(own), numpy_engine.BATCH_SIZE):
+        rows = to_rows(own[start : start + numpy_engine.BATCH_SIZE])
+        parts.append(numpy_engine.logits(config.architecture, network.weights, rows))
         progress(start + len(rows), len(own))
-    for rank, share in enumerate(group.gather(np.concatenate(parts))):
+    for rank, share in enumerate(group.all_gather(np.concatenate(parts))):
         logits[rank :: group.size] = share
     return Reading(images, labels, logits, config.classes)
 

@@ -14,14 +14,14 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from birnn_cli.data import files, images
-from birnn_cli.data.light import Invert
-from birnn_cli.data.rows import to_rows
 from birnn_cli.errors import ImageError, OutputExistsError
 from birnn_cli.files import write_atomically
-from birnn_cli.network import forward
-from birnn_cli.network.checkpoint import Checkpoint
-from birnn_cli.recipes import Reader
+from birnn_cli.network import numpy_engine
+from birnn_cli.network.rows import to_rows
+from birnn_cli.reader import decode, read
+from birnn_cli.reader.light import Invert
+from birnn_cli.runs.checkpoint import Checkpoint
+from birnn_cli.runs.recipes import Reader
 
 Status = Literal["ok", "unsure", "no-ink", "error"]
 
@@ -122,7 +122,7 @@ def _find(paths: Iterable[str]) -> Iterator[Input]:
     for path in paths:
         empty = True
         if path != STDIN and os.path.isdir(path):  # noqa: PTH112 - the text stays as it was given
-            for file in files.find_images(path):
+            for file in decode.find_images(path):
                 empty = False
                 yield Input(file, path)
         if empty:
@@ -147,10 +147,10 @@ def predict(
     if jobs == 1 or len(first) < MIN_CHUNKS:
         yield from chain.from_iterable(map(work, chain(first, chunks)))
         return
-    from birnn_cli import parallel  # not on the way to a single answer: it takes long to load
+    from birnn_cli import workers  # not on the way to a single answer: it takes long to load
 
-    jobs = jobs or parallel.usable_cores()
-    with closing(parallel.in_order(work, chain(first, chunks), jobs)) as answers:
+    jobs = jobs or workers.usable_cores()
+    with closing(workers.in_order(work, chain(first, chunks), jobs)) as answers:
         yield from chain.from_iterable(answers)
 
 
@@ -159,7 +159,7 @@ def _chunks(inputs: Iterable[Input]) -> Iterator[list[tuple[Input, bytes | None]
     chunk: list[tuple[Input, bytes | None]] = []
     size = 0
     for source in inputs:
-        content = sys.stdin.buffer.read(files.MAX_BYTES + 1) if _is_piped(source) else None
+        content = sys.stdin.buffer.read(decode.MAX_BYTES + 1) if _is_piped(source) else None
         chunk.append((source, content))
         with suppress(OSError, ValueError):
             size += os.stat(source.path).st_size  # noqa: PTH116 - for every one of very many
@@ -181,15 +181,15 @@ def _answer(
     answers: list[Prediction] = []
     for source, content in chunk:
         try:
-            answers += _read(network.about.config.reader, options, source, content)
+            answers += _read(network.config.reader, options, source, content)
         except ImageError as error:
             answers.append(Prediction(source=source, status="error", error=(error.code, str(error))))
     pixels = [answer.pixels for answer in answers if answer.pixels is not None]
     if not pixels:
         return answers
-    config = network.about.config
-    logits = forward.logits(config.architecture, network.weights, to_rows(np.stack(pixels)))
-    likely = iter(forward.probabilities(logits))
+    config = network.config
+    logits = numpy_engine.logits(config.architecture, network.weights, to_rows(np.stack(pixels)))
+    likely = iter(numpy_engine.probabilities(logits))
     return [
         answer if answer.pixels is None else _judge(answer, next(likely), config.classes, options)
         for answer in answers
@@ -201,7 +201,7 @@ def _read(
 ) -> Iterator[Prediction]:
     """What there is to answer to in a picture: nothing, one image, or those of several digits."""
     content = _content(source.path) if content is None else content
-    reading = images.study(content, reader, options.invert, full_size=options.several)
+    reading = read.read_stages(content, reader, options.invert, full_size=options.several)
     stages = _strip(reading) if options.stages else None
     number = reading.num_digits
     first = Prediction(source=source, status="ok" if number else "no-ink", stages=stages)
@@ -213,8 +213,8 @@ def _read(
         first = replace(first, stages=None)
 
 
-def _strip(reading: images.Reading) -> NDArray[np.uint8]:
-    from birnn_cli.data.strip import strip  # seldom asked for, and text takes long to load
+def _strip(reading: read.ReaderStages) -> NDArray[np.uint8]:
+    from birnn_cli.reader.stages import strip  # seldom asked for, and text takes long to load
 
     return strip(reading)
 
@@ -241,11 +241,11 @@ def _content(path: str) -> bytes:
         mode = os.stat(path).st_mode  # noqa: PTH116 - for every one of very many
         if stat.S_ISDIR(mode):
             os.listdir(path)  # noqa: PTH208 - says so if it may not be read
-            raise ImageError(f"no pictures in this folder, expected files in {'|'.join(files.ENDINGS)}")
+            raise ImageError(f"no pictures in this folder, expected files in {'|'.join(decode.ENDINGS)}")
         if not stat.S_ISREG(mode):
             raise ImageError("this is no plain file, expected a picture")
         with open(path, "rb") as opened:  # noqa: PTH123
-            return opened.read(files.MAX_BYTES + 1)
+            return opened.read(decode.MAX_BYTES + 1)
     except FileNotFoundError:
         raise ImageError("no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
@@ -283,4 +283,4 @@ class Saver:
         self._taken.add(name)
         path = self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, files.to_png(pixels))
+        write_atomically(path, decode.encode_png(pixels))

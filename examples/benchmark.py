@@ -36,13 +36,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from birnn_cli.data import augment, strokes
-from birnn_cli.data.files import to_png
-from birnn_cli.device import resolve_precision
-from birnn_cli.distributed import joined, leave
-from birnn_cli.network import checkpoint
-from birnn_cli.recipes import RECIPES
-from birnn_cli.training import Training
+from birnn_cli.data import strokes
+from birnn_cli.reader.decode import encode_png
+from birnn_cli.runs import checkpoint
+from birnn_cli.runs.recipes import RECIPES
+from birnn_cli.training import augment
+from birnn_cli.training.device import resolve_precision
+from birnn_cli.training.distributed import joined, leave
+from birnn_cli.training.loop import Training
 
 CPU = torch.device("cpu")
 BATCH_SIZE, DISPLAY_STEP = 128, 10
@@ -158,11 +159,13 @@ def rate(batch_size: int, hidden_size: int, seconds: float) -> None:
         next(steps)
         started = time.perf_counter()
         next(steps)
-        count = group.most(2 + int(seconds / (time.perf_counter() - started)))  # the same in all
+        count = group.all_reduce_max(
+            2 + int(seconds / (time.perf_counter() - started))
+        )  # the same in all
         started = time.perf_counter()
         for _ in range(count):
             next(steps)
-        if group.leads:
+        if group.is_leader:
             print(count * batch_size / (time.perf_counter() - started))
     if group.size > 1:
         leave(0)
@@ -200,7 +203,7 @@ def write_digit(folder: Path, number: int, images: NDArray[np.uint8]) -> None:
     """A PNG file of 28 by 28 pixels, one of 1,000; those of the same pixels are one on disk."""
     path = folder / f"{number:06}.png"
     if number < 1000:
-        path.write_bytes(to_png(images[number]))
+        path.write_bytes(encode_png(images[number]))
     else:
         path.hardlink_to(folder / f"{number % 1000:06}.png")
 

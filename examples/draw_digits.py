@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from birnn_cli import explain_view, prediction, runs
-from birnn_cli.data import images, strokes
-from birnn_cli.data.strip import strip
-from birnn_cli.network import checkpoint
+from birnn_cli import prediction
+from birnn_cli.data import strokes
+from birnn_cli.reader import read
+from birnn_cli.reader.stages import strip
+from birnn_cli.report import explanation_figure
+from birnn_cli.runs import checkpoint, folders
 
 HERE = Path(__file__).parent
 DIGITS, SHEET = HERE / "digits", HERE / "what_the_network_reads.png"
@@ -111,12 +113,12 @@ def main() -> None:
     DIGITS.mkdir(exist_ok=True)
     for name, picture in pictures().items():
         picture.save(DIGITS / name, quality=85)
-    shipped = checkpoint.load(runs.SHIPPED)
+    shipped = checkpoint.load(folders.SHIPPED)
     answers = list(prediction.predict(shipped, prediction.find_inputs([str(DIGITS)])))
     sheet(answers).save(SHEET, optimize=True)
-    reading = images.study((DIGITS / "7-photo.jpg").read_bytes())
+    reading = read.read_stages((DIGITS / "7-photo.jpg").read_bytes())
     Image.fromarray(strip(reading)).save(STAGES, optimize=True)
-    explain_view.view(EXPLAINED, shipped, answers[7])
+    explanation_figure.view(EXPLAINED, shipped, answers[7])
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ import numpy as np
 from selenium import webdriver
 from selenium.webdriver import ActionChains
 
-from birnn_cli import page, runs
 from birnn_cli.data import strokes
-from birnn_cli.network import checkpoint
+from birnn_cli.export import page
+from birnn_cli.runs import checkpoint, folders
 
 HERE = Path(__file__).parent
 PAGE, PICTURE = HERE / "draw.html", HERE / "draw.png"
@@ -27,7 +27,7 @@ THREE += [(0.1, 0.02), (0.19, 0.13), (0.15, 0.26), (0.02, 0.34), (-0.12, 0.33), 
 
 def main() -> None:
     """Write the page and the picture anew."""
-    PAGE.write_bytes(page.to_html(checkpoint.load(runs.SHIPPED)))
+    PAGE.write_bytes(page.to_html(checkpoint.load(folders.SHIPPED)))
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from birnn_cli import evaluation, prediction
 from birnn_cli.data import datasets
-from birnn_cli.network import checkpoint
-from birnn_cli.request import Request, open_session
-from birnn_cli.session import Session
+from birnn_cli.runs import checkpoint
+from birnn_cli.training.options import TrainOptions, open_session
+from birnn_cli.training.run import Session
 
 
 def main(pictures: list[str]) -> None:
     """Learn from drawn digits for some seconds, then score the network and have it read."""
-    request = Request(dataset="strokes", overrides={"readout": "pool", "samples": 50_000})
+    request = TrainOptions(dataset="strokes", overrides={"readout": "pool", "samples": 50_000})
     run = open_session(request, report=lambda done, total: None, warn=print)
     assert isinstance(run, Session)
     for step in run.steps():

@@ -20,11 +20,12 @@ from matplotlib.figure import Figure
 
 from birnn_cli import evaluation
 from birnn_cli.data import datasets
-from birnn_cli.data.rows import to_rows
-from birnn_cli.network import checkpoint, forward
+from birnn_cli.network import numpy_engine
 from birnn_cli.network.architecture import NUM_ROWS, Readout
-from birnn_cli.request import Request, open_session
-from birnn_cli.session import Session
+from birnn_cli.network.rows import to_rows
+from birnn_cli.runs import checkpoint
+from birnn_cli.training.options import TrainOptions, open_session
+from birnn_cli.training.run import Session
 
 HERE = Path(__file__).parent
 RUNS = Path("runs/readouts")
@@ -40,7 +41,7 @@ def scores_of(
     folder = RUNS / f"{readout}-{samples}-{seed}"
     file = folder / f"scores-{pictures}.json"
     if not file.exists():
-        request = Request(
+        request = TrainOptions(
             recipe="notebook",
             overrides={"readout": readout, "samples": samples},
             dataset=data.name,
@@ -62,14 +63,14 @@ def scores_of(
 def score(folder: Path, data: datasets.DataSet, pictures: int) -> dict[str, Any]:
     """Accuracy on all test images, and on parts of the first ones: from the top, from the bottom."""
     network = checkpoint.load(folder / checkpoint.FILE_NAME)
-    architecture = network.about.config.architecture
+    architecture = network.config.architecture
     whole = evaluation.score(network, data, "test", None, progress=lambda done, total: None)
     images, labels = data.load("test", min(pictures, whole.n))
 
     def share_right(seen: slice) -> float:
         rows = np.zeros(images.shape, np.float32)
         rows[:, seen] = to_rows(images[:, seen])
-        logits = forward.logits(architecture, network.weights, rows)
+        logits = numpy_engine.logits(architecture, network.weights, rows)
         return float((logits.argmax(axis=1) == labels).mean())
 
     return {

@@ -1,6 +1,6 @@
 """Turn a finished run into the model that ships: half precision, and nothing that only training needs.
 
-python examples/ship.py runs/notebook-1 birnn_cli/network/shipped.safetensors
+python examples/ship.py runs/notebook-1 birnn_cli/runs/shipped.safetensors
 """
 
 import sys
@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from birnn_cli.network import checkpoint
+from birnn_cli.runs import checkpoint
 
 
 def main(run: Path, target: Path) -> None:
     """Read a run's checkpoint and write its network alone."""
     finished = checkpoint.load(run / checkpoint.FILE_NAME)
     checkpoint.save(target, replace(finished, training={}), np.float16)
-    print(f"{target}: {target.stat().st_size:,} bytes, validation {finished.about.validation}")
+    print(f"{target}: {target.stat().st_size:,} bytes, validation {finished.metadata.validation}")
 
 
 if __name__ == "__main__":

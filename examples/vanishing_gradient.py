@@ -22,11 +22,11 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from birnn_cli.data import datasets
-from birnn_cli.data.batches import Labelled
-from birnn_cli.data.rows import to_rows
-from birnn_cli.network.birnn import BiRNN
-from birnn_cli.recipes import RECIPES
-from birnn_cli.training import Training
+from birnn_cli.network.rows import to_rows
+from birnn_cli.network.torch_engine import BiRNN
+from birnn_cli.runs.recipes import RECIPES
+from birnn_cli.training.batches import Labelled
+from birnn_cli.training.loop import Training
 
 FIGURE = Path(__file__).with_name("vanishing_gradient.png")
 DATA_DIR = Path(os.environ.get("BIRNN_DATA_DIR") or datasets.default_data_dir())

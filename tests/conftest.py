@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from birnn_cli.data import strokes
-from birnn_cli.network.checkpoint import About, Checkpoint
-from birnn_cli.recipes import RECIPES, RunConfig
+from birnn_cli.runs.checkpoint import Checkpoint, CheckpointMetadata
+from birnn_cli.runs.recipes import RECIPES, RunConfig
 
 REAL_DATA_DIR = os.environ.get("BIRNN_DATA_DIR")
 
@@ -96,7 +96,9 @@ def make_network(
         for name, shape in config.architecture.parameter_shapes().items()
     }
     return Checkpoint(
-        about=About(config=config, step=1, samples=1, complete=True), weights=weights, training={}
+        metadata=CheckpointMetadata(config=config, step=1, samples=1, complete=True),
+        weights=weights,
+        training={},
     )
 
 

@@ -16,12 +16,11 @@ from typing import Any, NoReturn
 
 import torch
 
-from birnn_cli import runs
 from birnn_cli.data import datasets
 from birnn_cli.errors import BirnnError, CheckpointError
-from birnn_cli.network import checkpoint
-from birnn_cli.request import Request, open_session
-from birnn_cli.session import Session
+from birnn_cli.runs import checkpoint, folders
+from birnn_cli.training.options import TrainOptions, open_session
+from birnn_cli.training.run import Session
 
 STEPS = 4
 FAILED = 7
@@ -78,14 +77,14 @@ class Writer:
 
 def train(folder: Path, data_dir: Path, *, steps: int = STEPS, save_every: float = 1e-9) -> None:
     """Begin the run, or go on with it, to its end; validate twice, drop units."""
-    resume = (folder / runs.CONFIG).exists()
+    resume = (folder / folders.CONFIG).exists()
     values = {"samples": 50 * steps + 1, "batch_size": 50, "hidden_size": 8, "display_step": 2}
     more = {
         "mix_strokes": 0.0,
         "mix_outliers": 0.0,
         "validate_step": 3,
     }  # else as `best` has it: dropout, Muon, changes
-    request = Request(
+    request = TrainOptions(
         recipe=None if resume else "best",
         overrides={} if resume else {**values, **more},
         dataset="mnist",
@@ -129,7 +128,7 @@ def ended(process: int) -> int:
 def state(folder: Path) -> int:
     """The step that a run's checkpoint holds, after all its checks; 0 without one."""
     path = folder / checkpoint.FILE_NAME
-    return checkpoint.load(path).about.step if path.exists() else 0
+    return checkpoint.load(path).metadata.step if path.exists() else 0
 
 
 def same(one: Path, two: Path) -> bool:
@@ -137,8 +136,8 @@ def same(one: Path, two: Path) -> bool:
     first, second = (checkpoint.load(folder / checkpoint.FILE_NAME) for folder in (one, two))
     pairs = ((first.weights, second.weights), (first.training, second.training))
     arrays = all(a.keys() == b.keys() and all((a[n] == b[n]).all() for n in a) for a, b in pairs)
-    rows = (one / runs.METRICS).read_bytes() == (two / runs.METRICS).read_bytes()
-    return arrays and rows and first.about.validation == second.about.validation
+    rows = (one / folders.METRICS).read_bytes() == (two / folders.METRICS).read_bytes()
+    return arrays and rows and first.metadata.validation == second.metadata.validation
 
 
 def every_call(scratch: Path, data_dir: Path, whole: Path, *, kill: bool) -> dict[str, int]:
@@ -193,7 +192,7 @@ def random_moments(scratch: Path, data_dir: Path, whole: Path, kills: int, steps
 def main(data_dir: Path, scratch: Path, kills: int) -> None:
     """Do all of it and print the counts."""
     torch.set_num_threads(1)
-    datasets.HELD_OUT = 40  # validating is not what takes the time here
+    datasets.NUM_VALIDATION = 40  # validating is not what takes the time here
     long_steps = 400
     # In this process: its children inherit the kernels that oneDNN compiles for the first steps.
     whole, long = scratch / "whole", scratch / "long"

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from birnn_cli import runs
-from birnn_cli.data import images
-from birnn_cli.data.rows import to_rows
 from birnn_cli.errors import ImageError
-from birnn_cli.network import checkpoint, forward
+from birnn_cli.network import numpy_engine
+from birnn_cli.network.rows import to_rows
+from birnn_cli.reader import read
+from birnn_cli.runs import checkpoint, folders
 
 
 def drawing(side: int = 300, pen: int = 16, ink: int = 20, paper: int = 240) -> Image.Image:
@@ -144,16 +144,16 @@ def files() -> Iterator[tuple[str, bytes]]:
 
 
 FILES = dict(files())
-NETWORK = checkpoint.load(runs.SHIPPED)
+NETWORK = checkpoint.load(folders.SHIPPED)
 
 
 def label(content: bytes) -> str | None:
     """What the shipped model says; None where there is no ink."""
-    pixels = images.read(content)
+    pixels = read.read(content)
     if pixels is None:
         return None
-    config = NETWORK.about.config
-    logits = forward.logits(config.architecture, NETWORK.weights, to_rows(pixels[None]))
+    config = NETWORK.config
+    logits = numpy_engine.logits(config.architecture, NETWORK.weights, to_rows(pixels[None]))
     return config.classes[int(logits.argmax())]
 
 
@@ -177,4 +177,4 @@ def test_a_picture_too_small_for_ink_holds_none(size: tuple[int, int], level: in
 @pytest.mark.parametrize("kind", ["PPM", "PCX", "TGA", "JPEG2000", "ICO", "PDF", "EPS"])
 def test_another_format_is_refused_by_name(kind: str) -> None:
     with pytest.raises(ImageError, match="expected PNG, JPEG, BMP, GIF, WEBP, TIFF"):
-        images.read(encode(PAGE.convert("RGB"), kind))
+        read.read(encode(PAGE.convert("RGB"), kind))

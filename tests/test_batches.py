@@ -8,11 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from birnn_cli.data import augment, strokes
-from birnn_cli.data.augment import SHIFT_PIXELS
-from birnn_cli.data.batches import Batches, random_generator
-from birnn_cli.data.rows import to_rows
-from birnn_cli.recipes import RECIPES
+from birnn_cli.data import strokes
+from birnn_cli.network.rows import to_rows
+from birnn_cli.runs.recipes import RECIPES
+from birnn_cli.training import augment
+from birnn_cli.training.augment import SHIFT_PIXELS
+from birnn_cli.training.batches import Batches, random_generator
 
 IMAGES, LABELS = strokes.draw("train", 300)
 ROWS = torch.from_numpy(to_rows(IMAGES[:64]))

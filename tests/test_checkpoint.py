@@ -17,10 +17,11 @@ from safetensors.numpy import load_file, save
 
 from birnn_cli import files
 from birnn_cli.errors import CheckpointError
-from birnn_cli.network import checkpoint, forward
-from birnn_cli.network.checkpoint import About, Checkpoint
-from birnn_cli.recipes import RECIPES, RunConfig
-from birnn_cli.runs import SHIPPED
+from birnn_cli.network import numpy_engine
+from birnn_cli.runs import checkpoint
+from birnn_cli.runs.checkpoint import Checkpoint, CheckpointMetadata
+from birnn_cli.runs.folders import SHIPPED
+from birnn_cli.runs.recipes import RECIPES, RunConfig
 
 
 def small(step: int = 3) -> Checkpoint:
@@ -36,7 +37,7 @@ def small(step: int = 3) -> Checkpoint:
     )
     random = np.random.default_rng(step)
     shapes = config.architecture.parameter_shapes()
-    about = About(
+    about = CheckpointMetadata(
         config=config,
         step=step,
         samples=128 * step,
@@ -46,7 +47,9 @@ def small(step: int = 3) -> Checkpoint:
         versions=checkpoint.versions(),
     )
     weights = {name: random.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
-    return Checkpoint(about=about, weights=weights, training={"head.bias.exp_avg": weights["head.bias"]})
+    return Checkpoint(
+        metadata=about, weights=weights, training={"head.bias.exp_avg": weights["head.bias"]}
+    )
 
 
 @pytest.fixture
@@ -58,11 +61,11 @@ def path(tmp_path: Path) -> Path:
 
 def test_what_is_saved_is_what_is_read(path: Path) -> None:
     saved, read = small(), checkpoint.load(path)
-    assert replace(read.about, saved_at="") == replace(saved.about, saved_at="")
+    assert replace(read.metadata, saved_at="") == replace(saved.metadata, saved_at="")
     for mine, theirs in ((saved.weights, read.weights), (saved.training, read.training)):
         assert mine.keys() == theirs.keys()
         assert all(np.array_equal(mine[name], theirs[name]) for name in mine)
-    assert checkpoint.load_about(path) == read.about
+    assert checkpoint.load_metadata(path) == read.metadata
 
 
 def test_it_is_plain_safetensors_with_model_and_training_arrays(path: Path) -> None:
@@ -137,7 +140,7 @@ def test_a_sound_file_of_another_kind_is_refused(
 def test_a_config_that_its_arrays_do_not_bear_out_is_refused(
     values: dict[str, object], tmp_path: Path
 ) -> None:
-    about = small().about.to_dict()
+    about = small().metadata.to_dict()
     about["config"]["recipe"] |= values
     metadata = {"format": "birnn", "format_version": "1", "sha256": "0" * 64, "about": json.dumps(about)}
     arrays = {f"model.{name}": array for name, array in small().weights.items()}
@@ -214,7 +217,7 @@ def test_a_large_file_of_a_false_digest_is_refused_in_little_memory(tmp_path: Pa
     """Half a gigabyte of holes behind a header that describes it."""
     size = 1 << 29
     text = f'{TEXTS}"x":{{"dtype":"F32","shape":[{size // 4}],"data_offsets":[0,{size}]}}}}'
-    about = json.dumps(json.dumps(small().about.to_dict()))
+    about = json.dumps(json.dumps(small().metadata.to_dict()))
     text = text.replace('"sha256"', f'"about":{about},"sha256"', 1)
     with (tmp_path / "large").open("wb") as file:
         file.write(header(len(text.encode()), text.encode()))
@@ -246,7 +249,7 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path: Path) -> None:
 
 def test_saving_again_replaces_the_file_and_keeps_normal_permissions(path: Path) -> None:
     checkpoint.save(path, small(9))
-    assert checkpoint.load(path).about.step == 9
+    assert checkpoint.load(path).metadata.step == 9
     mask = os.umask(0)
     os.umask(mask)
     assert path.stat().st_mode & 0o777 == 0o666 & ~mask
@@ -273,22 +276,22 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(
 def test_the_shipped_model_is_small_whole_and_bare() -> None:
     shipped = checkpoint.load(SHIPPED)
     assert SHIPPED.stat().st_size < 3_000_000
-    assert shipped.about.complete
+    assert shipped.metadata.complete
     assert not shipped.training
-    assert shipped.about.config.classes == tuple("0123456789")
+    assert shipped.config.classes == tuple("0123456789")
 
 
 def test_the_first_checkpoint_of_this_format_loads_for_ever() -> None:
     """Written by version 0.1.0 before recipes had all of today's values; its logits were torch's."""
     golden = checkpoint.load(Path(__file__).with_name("golden_v1.safetensors"))
-    about = golden.about
+    about = golden.metadata
     assert (about.step, about.samples, about.complete) == (23, 2944, True)
     assert about.config.recipe == replace(
         RECIPES["notebook"], hidden_size=4, layers=2, dropout=0.1, readout="pool", samples=3000
     )
     assert about.versions["torch"] == "2.14.1+cu130" and len(golden.training) == 28
     rows = (np.arange(28 * 28, dtype=np.float32).reshape(1, 28, 28) % 29) / 28
-    logits = forward.logits(about.config.architecture, golden.weights, rows)
+    logits = numpy_engine.logits(about.config.architecture, golden.weights, rows)
     expected = [
         -0.55886,
         0.04713,

@@ -12,8 +12,8 @@ from PIL import Image
 
 from birnn_cli import __version__
 from birnn_cli.data import strokes
-from birnn_cli.network import checkpoint
-from birnn_cli.recipes import RECIPES, Recipe
+from birnn_cli.runs import checkpoint
+from birnn_cli.runs.recipes import RECIPES, Recipe
 from tests.conftest import Done, run_birnn
 
 SHORT = ("--samples", 2700, "--device", "cpu")
@@ -161,7 +161,7 @@ def test_training_prints_one_object_and_leaves_a_run(data: dict[str, str], tmp_p
     config = json.loads((run / "config.json").read_text())
     assert config["recipe"]["hidden_size"] == 16
     assert config["recipe"]["learning_rate"] == RECIPES["notebook"].learning_rate
-    about = checkpoint.load(tmp_path / values["checkpoint"]).about
+    about = checkpoint.load(tmp_path / values["checkpoint"]).metadata
     assert about.complete and about.config.seed == 5 and "torch" in about.versions
 
 
@@ -290,7 +290,7 @@ def test_eval_reads_as_many_as_asked(
 def test_validation_scores_are_those_that_training_found(here: Path, data: dict[str, str]) -> None:
     """Torch found them while training, NumPy finds them again."""
     values = run_birnn("eval", "--split", "validation", "--all", "--json", cwd=here, **data).json
-    found = checkpoint.load(here / "runs" / "notebook-1" / "checkpoint.safetensors").about.validation
+    found = checkpoint.load(here / "runs" / "notebook-1" / "checkpoint.safetensors").metadata.validation
     assert found is not None
     assert values["accuracy"] == found["accuracy"]
     assert values["loss"] == pytest.approx(found["loss"], rel=1e-5)
@@ -345,17 +345,19 @@ def test_the_newest_complete_run_is_the_default(here: Path, data: dict[str, str]
     for name, seconds, complete in (("zz", -5, True), ("aa", 5, True), ("unfinished", 9, False)):
         shutil.copytree(first.parent, here / "runs" / name)
         moved = datetime.fromtimestamp(
-            datetime.fromisoformat(saved.about.saved_at).timestamp() + seconds
+            datetime.fromisoformat(saved.metadata.saved_at).timestamp() + seconds
         )
         about = {
-            **vars(saved.about),
+            **vars(saved.metadata),
             "saved_at": moved.astimezone().isoformat(),
             "complete": complete,
         }
         checkpoint.save(
             here / "runs" / name / checkpoint.FILE_NAME,
             checkpoint.Checkpoint(
-                about=checkpoint.About(**about), weights=saved.weights, training=saved.training
+                metadata=checkpoint.CheckpointMetadata(**about),
+                weights=saved.weights,
+                training=saved.training,
             ),
         )
     done = run_birnn("eval", "--json", cwd=here, **data)
@@ -424,7 +426,7 @@ def test_a_few_images_of_ones_own_are_enough_from_given_weights(here: Path) -> N
         checkpoint.load(here / run / checkpoint.FILE_NAME)
         for run in (Path("runs/notebook-1"), Path("tuned"))
     )
-    assert tuned.about.config.init == str(here / "runs" / "notebook-1" / checkpoint.FILE_NAME)
+    assert tuned.config.init == str(here / "runs" / "notebook-1" / checkpoint.FILE_NAME)
     for name, value in given.weights.items():
         if name.startswith("head."):
             assert tuned.weights[name].shape[0] == 2

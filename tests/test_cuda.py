@@ -17,12 +17,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from birnn_cli.data import outliers, strokes
-from birnn_cli.device import Recorded
-from birnn_cli.recipes import RECIPES, RecipeName
-from birnn_cli.training import Training
+from birnn_cli.runs.recipes import RECIPES, RecipeName
+from birnn_cli.training.device import Recorded
+from birnn_cli.training.loop import Training
 
 IMAGES, LABELS = strokes.draw("train", 90)
-HELD_OUT = strokes.draw("validation", 40)
+NUM_VALIDATION = strokes.draw("validation", 40)
 MIXED = [
     ("strokes", 0.1, strokes.draw("train", 30)),
     ("outliers", 0.1, (outliers.draw(20), np.full(20, outliers.NO_CLASS))),
@@ -87,7 +87,7 @@ def training(name: RecipeName, *, recorded: bool, deterministic: bool = False) -
     recipe = replace(RECIPES[name], hidden_size=8, batch_size=20, samples=601, display_step=4)
     mixed = [each for each in MIXED if getattr(recipe, f"mix_{each[0]}")]
     cpu = torch.device("cpu")
-    data = (IMAGES, LABELS), HELD_OUT, mixed
+    data = (IMAGES, LABELS), NUM_VALIDATION, mixed
     learner = Training(recipe, 10, 0, cpu, *data, deterministic=deterministic)
     learner._is_recorded = recorded
     return learner

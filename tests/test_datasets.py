@@ -307,11 +307,11 @@ def test_strokes_are_a_function_of_split_and_number_alone() -> None:
 
 
 def test_strokes_are_in_mnists_convention_and_of_all_digits() -> None:
-    from birnn_cli.data.convention import is_placed
+    from birnn_cli.reader.normalise import is_normalised
 
     images, labels = strokes.draw("train", 1000)
     assert (images.shape, images.dtype) == ((1000, 28, 28), np.uint8)
-    assert all(is_placed(image) for image in images)
+    assert all(is_normalised(image) for image in images)
     assert np.bincount(labels, minlength=10).min() > 60
 
 
@@ -327,4 +327,4 @@ def test_real_mnist_has_its_splits(real_mnist: Path) -> None:
     assert [data.size(split) for split in ("train", "validation", "test")] == [55_000, 5_000, 10_000]  # type: ignore[arg-type]
     assert data.load("test", 10)[1].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
     assert data.load("validation", 5)[1].tolist() == [5, 0, 4, 1, 9]
-    assert datasets.HELD_OUT == 5000
+    assert datasets.NUM_VALIDATION == 5000

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from birnn_cli.network import checkpoint
-from birnn_cli.runs import read_metrics
+from birnn_cli.runs import checkpoint
+from birnn_cli.runs.folders import read_metrics
 from tests.conftest import Done, child_environment, run_birnn
 
 # Muon, augmentation, dropout, two layers.
@@ -61,13 +61,13 @@ def until(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> No
 def saved_step(run: Path) -> int:
     """Steps done in a run's checkpoint."""
     file = run / checkpoint.FILE_NAME
-    return checkpoint.load_about(file).step if file.exists() else 0
+    return checkpoint.load_metadata(file).step if file.exists() else 0
 
 
 def assert_same_run(one: Path, other: Path) -> None:
     """Losses and weights of two runs within single precision's bounds."""
     loaded = [checkpoint.load(run / checkpoint.FILE_NAME) for run in (one, other)]
-    assert loaded[0].about.complete and loaded[1].about.complete
+    assert loaded[0].metadata.complete and loaded[1].metadata.complete
     first, second = (each.weights for each in loaded)
     off = np.concatenate([(first[name] - second[name]).ravel() for name in first])
     assert np.sqrt(np.square(off).mean()) < WEIGHT_TOLERANCE

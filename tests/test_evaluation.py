@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from birnn_cli.console import show_evaluation
+from birnn_cli.cli.console import show_evaluation
 from birnn_cli.evaluation import calibration_error, evaluate, wilson_interval
 
 

@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 
 from birnn_cli.network.architecture import Readout
-from birnn_cli.recipes import RECIPES
+from birnn_cli.runs.recipes import RECIPES
 from tests.conftest import child_environment, run_birnn
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

@@ -11,23 +11,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from birnn_cli import explain_view, runs
 from birnn_cli.data import strokes
-from birnn_cli.data.rows import to_rows
 from birnn_cli.errors import ConfigError
-from birnn_cli.explain import Explanation, explain
-from birnn_cli.network import checkpoint, forward
+from birnn_cli.explanation import Explanation, explain
+from birnn_cli.network import numpy_engine
 from birnn_cli.network.architecture import Readout
-from birnn_cli.network.checkpoint import Checkpoint
+from birnn_cli.network.rows import to_rows
+from birnn_cli.report import explanation_figure
+from birnn_cli.runs import checkpoint, folders
+from birnn_cli.runs.checkpoint import Checkpoint
 from tests.conftest import run_birnn
 
 SEVEN = Path(__file__).parent.parent / "examples" / "digits" / "7-photo.jpg"
-SHIPPED = checkpoint.load(runs.SHIPPED)
+SHIPPED = checkpoint.load(folders.SHIPPED)
 
 
 def network(readout: Readout, hidden_size: int, classes: str, seed: int | None = None) -> Checkpoint:
     """A small network of one layer that reads rows alone: its weights zero, or drawn from a seed."""
-    config = SHIPPED.about.config
+    config = SHIPPED.config
     recipe = replace(config.recipe, readout=readout, hidden_size=hidden_size, layers=1, columns=False)
     config = replace(config, recipe=recipe, classes=tuple(classes))
     random = np.random.default_rng(seed)
@@ -35,14 +36,14 @@ def network(readout: Readout, hidden_size: int, classes: str, seed: int | None =
         name: np.zeros(shape, np.float32) if seed is None else random.normal(0, 0.5, shape).astype("f4")
         for name, shape in config.architecture.parameter_shapes().items()
     }
-    return replace(SHIPPED, about=replace(SHIPPED.about, config=config), weights=weights)
+    return replace(SHIPPED, metadata=replace(SHIPPED.metadata, config=config), weights=weights)
 
 
 def answer_to(network: Checkpoint, pixels: np.ndarray) -> np.ndarray:
     """The plain answer to one picture by itself."""
-    architecture = network.about.config.architecture
-    logits = forward.logits(architecture, network.weights, to_rows(pixels[None]))
-    return forward.probabilities(logits)[0]
+    architecture = network.config.architecture
+    logits = numpy_engine.logits(architecture, network.weights, to_rows(pixels[None]))
+    return numpy_engine.probabilities(logits)[0]
 
 
 def drawing(label: int = 3) -> np.ndarray:
@@ -178,8 +179,8 @@ def test_without_matplotlib_the_line_names_what_to_install_and_the_terminal_stil
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not there
     with pytest.raises(ConfigError, match=r'pip install "birnn-cli\[report\]"'):
-        explain_view.check(tmp_path / "how.png", ["7.png"], several=False, force=False)
-    explain_view.check(Path("-"), ["7.png"], several=False, force=False)
+        explanation_figure.check(tmp_path / "how.png", ["7.png"], several=False, force=False)
+    explanation_figure.check(Path("-"), ["7.png"], several=False, force=False)
 
 
 def test_of_a_long_folder_no_more_than_two_pictures_are_looked_for(
@@ -189,9 +190,9 @@ def test_of_a_long_folder_no_more_than_two_pictures_are_looked_for(
         yield from ("a", "b")
         raise AssertionError("looked further")
 
-    monkeypatch.setattr(explain_view, "find_inputs", endless)
+    monkeypatch.setattr(explanation_figure, "find_inputs", endless)
     with pytest.raises(ConfigError, match="one picture"):
-        explain_view.check(Path("-"), ["scans"], several=False, force=False)
+        explanation_figure.check(Path("-"), ["scans"], several=False, force=False)
 
 
 @pytest.mark.parametrize("names", [["$_^$", "a_b^", "数字"], [f"class number {k}" for k in range(40)]])
@@ -205,6 +206,6 @@ def test_classes_of_any_name_and_number_are_drawn(names: list[str]) -> None:
         upwards=parts,
         falls=np.linspace(-1, 2, 28),
     )
-    assert explain_view._shown(explanation)[0] == 0  # the answer is among them
-    with Image.open(io.BytesIO(explain_view.draw(explanation, "$_^$ (1 %)"))) as picture:
+    assert explanation_figure._shown(explanation)[0] == 0  # the answer is among them
+    with Image.open(io.BytesIO(explanation_figure.draw(explanation, "$_^$ (1 %)"))) as picture:
         assert picture.width == 1210

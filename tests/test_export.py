@@ -9,12 +9,14 @@ import onnx
 import onnxruntime
 import pytest
 
-from birnn_cli import onnx_graph, page, runs
 from birnn_cli.data import strokes
-from birnn_cli.data.rows import to_rows
 from birnn_cli.errors import ConfigError, ExportError
-from birnn_cli.extras import require
-from birnn_cli.network import checkpoint, forward
+from birnn_cli.export import onnx as onnx_export
+from birnn_cli.export import page
+from birnn_cli.network import numpy_engine
+from birnn_cli.network.rows import to_rows
+from birnn_cli.optional import require
+from birnn_cli.runs import checkpoint, folders
 from tests.conftest import make_network, run_birnn
 
 
@@ -27,22 +29,22 @@ def test_onnx_runtime_answers_as_birnn_does_to_batches_of_any_size(
 ) -> None:
     values = {"columns": columns, "readout": readout, "layers": layers, "forget_bias": forget_bias}
     network = make_network(tuple(map(str, range(num_classes))), **values)
-    content = onnx_graph.to_onnx(network)
+    content = onnx_export.to_onnx(network)
     onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     for batch_size in (1, 2, 7, 300):
         pixels = strokes.draw("test", batch_size)[0]
         logits, probabilities = session.run(None, {"pixels": pixels})
-        expected = forward.logits(network.about.config.architecture, network.weights, to_rows(pixels))
+        expected = numpy_engine.logits(network.config.architecture, network.weights, to_rows(pixels))
         np.testing.assert_allclose(logits, expected, atol=2e-5)
-        np.testing.assert_allclose(probabilities, forward.probabilities(expected), atol=1e-5)
+        np.testing.assert_allclose(probabilities, numpy_engine.probabilities(expected), atol=1e-5)
 
 
 def test_a_model_that_answers_otherwise_is_not_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = forward.logits
-    monkeypatch.setattr(forward, "logits", lambda *given: own(*given)[:, ::-1])
+    own = numpy_engine.logits
+    monkeypatch.setattr(numpy_engine, "logits", lambda *given: own(*given)[:, ::-1])
     with pytest.raises(ExportError, match="answers otherwise"):
-        onnx_graph.to_onnx(make_network())
+        onnx_export.to_onnx(make_network())
 
 
 def test_the_command_makes_a_model_that_tells_its_classes_and_itself(tmp_path: Path) -> None:
@@ -52,7 +54,7 @@ def test_the_command_makes_a_model_that_tells_its_classes_and_itself(tmp_path: P
     assert done.json == {
         "command": "export",
         "status": "ok",
-        "checkpoint": str(runs.SHIPPED),
+        "checkpoint": str(folders.SHIPPED),
         "file": "digits.onnx",
         "format": "onnx",
         "bytes": file.stat().st_size,
@@ -70,8 +72,8 @@ def test_a_file_that_exists_is_kept_unless_forced(file_format: str, tmp_path: Pa
     assert (done.code, done.out) == (1, "")
     assert "--force" in done.err and file.read_text() == "mine"
     assert run_birnn("export", file, "--force", "-q", cwd=tmp_path).code == 0
-    shipped = checkpoint.load(runs.SHIPPED)
-    make = {"onnx": onnx_graph.to_onnx, "html": page.to_html}[file_format]
+    shipped = checkpoint.load(folders.SHIPPED)
+    make = {"onnx": onnx_export.to_onnx, "html": page.to_html}[file_format]
     assert file.read_bytes() == make(shipped)
 
 
@@ -104,8 +106,8 @@ def test_info_tells_what_a_checkpoint_is(tmp_path: Path) -> None:
 
 def test_info_tells_all_values_of_a_recipe_that_this_version_does_not_know(tmp_path: Path) -> None:
     network = make_network(hidden_size=6)
-    config = replace(network.about.config, recipe_name="later")  # type: ignore[arg-type]
-    newer = replace(network, about=replace(network.about, config=config))
+    config = replace(network.config, recipe_name="later")  # type: ignore[arg-type]
+    newer = replace(network, metadata=replace(network.metadata, config=config))
     checkpoint.save(tmp_path / "own.safetensors", newer)
     done = run_birnn("info", "--checkpoint", "own.safetensors", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")

@@ -135,9 +135,9 @@ def test_scores_outlive_a_report_that_cannot_be_written(
 
 def files_png() -> bytes:
     """A drawn digit as a PNG file."""
-    from birnn_cli.data.files import to_png
+    from birnn_cli.reader.decode import encode_png
 
-    return to_png(strokes.draw("test", 1)[0][0])
+    return encode_png(strokes.draw("test", 1)[0][0])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that not even root may write to")

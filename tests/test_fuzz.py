@@ -19,11 +19,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from birnn_cli import runs
-from birnn_cli.data import images, strokes
-from birnn_cli.data.rows import to_rows
+from birnn_cli.data import strokes
 from birnn_cli.errors import BirnnError, CheckpointError, ImageError
-from birnn_cli.network import checkpoint, forward
+from birnn_cli.network import numpy_engine
+from birnn_cli.network.rows import to_rows
+from birnn_cli.reader import read
+from birnn_cli.runs import checkpoint, folders
 
 CASES = int(os.environ.get("BIRNN_FUZZ_CASES", "150"))
 fuzz = settings(
@@ -75,7 +76,7 @@ def edited(content: bytes, edits: list[Edit]) -> bytes:
 
 def check_picture(content: bytes) -> None:
     try:
-        found = images.read(content)
+        found = read.read(content)
     except ImageError as error:
         assert str(error) and "\n" not in str(error)
         return
@@ -172,8 +173,8 @@ def test_a_checkpoint_of_right_digest_and_wrong_description_is_refused_or_reads_
         assert str(error) and "\n" not in str(error)
         return
     rows = to_rows(np.zeros((1, 28, 28), np.uint8))
-    logits = forward.logits(loaded.about.config.architecture, loaded.weights, rows)
-    assert logits.shape == (1, len(loaded.about.config.classes))
+    logits = numpy_engine.logits(loaded.config.architecture, loaded.weights, rows)
+    assert logits.shape == (1, len(loaded.config.classes))
 
 
 @fuzz
@@ -181,14 +182,14 @@ def test_a_checkpoint_of_right_digest_and_wrong_description_is_refused_or_reads_
 def test_a_run_of_a_wrong_description_is_refused_in_words(
     data: st.DataObject, trained: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    described = json.loads((trained / runs.CONFIG).read_text())
+    described = json.loads((trained / folders.CONFIG).read_text())
     text = json.dumps(with_value(data.draw, described)).encode()
     if data.draw(st.booleans()):
         text = edited(text, data.draw(EDITS))
     folder = tmp_path_factory.getbasetemp() / "described"
     folder.mkdir(exist_ok=True)
-    (folder / runs.CONFIG).write_bytes(text)
+    (folder / folders.CONFIG).write_bytes(text)
     try:
-        runs.read_config(folder)
+        folders.read_config(folder)
     except BirnnError as error:
         assert str(error) and "\n" not in str(error)

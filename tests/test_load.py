@@ -18,7 +18,7 @@ import torchvision
 from birnn_cli.data import strokes
 from birnn_cli.data.datasets import open_data_set
 from birnn_cli.data.download import download
-from birnn_cli.data.files import to_png
+from birnn_cli.reader.decode import encode_png
 from tests.conftest import child_environment, run_birnn, write_mnist
 
 TRAIN = ("train", "--dataset", "mnist", "--samples", 700, "--device", "cpu", "--hidden-size", 8, "-q")
@@ -71,7 +71,7 @@ def test_a_run_in_use_is_refused_to_others_until_its_owner_ends(
 def test_twenty_processes_read_at_once(tmp_path: Path) -> None:
     images, _ = strokes.draw("test", 4)
     for number, image in enumerate(images):
-        (tmp_path / f"{number}.png").write_bytes(to_png(image))
+        (tmp_path / f"{number}.png").write_bytes(encode_png(image))
     alone = run_birnn("predict", *(f"{number}.png" for number in range(4)), cwd=tmp_path)
     environment = child_environment(tmp_path, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     children = [
@@ -89,14 +89,14 @@ def test_a_long_training_takes_no_more_memory_than_a_short_one(tmp_path: Path) -
     program = """
 import sys
 from pathlib import Path
-from birnn_cli.request import Request, open_session
+from birnn_cli.training.options import TrainOptions, open_session
 from birnn_cli.data import datasets
-datasets.HELD_OUT = 100
+datasets.NUM_VALIDATION = 100
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
 steps = int(sys.argv[2])
 values = {"samples": 20 * (steps + 1), "batch_size": 20, "hidden_size": 8, "validate_step": 100}
-request = Request(recipe="best", overrides={**values, "mix_strokes": 0.0, "mix_outliers": 0.0},
+request = TrainOptions(recipe="best", overrides={**values, "mix_strokes": 0.0, "mix_outliers": 0.0},
     dataset="mnist",
     data_dir=Path(sys.argv[1]), device="cpu", output=Path("run"), save_every=0.05)
 run = open_session(request, lambda done, total: None, lambda text: None)
@@ -120,7 +120,7 @@ print(resident() - before)
 
 def test_a_reader_that_waits_gets_every_answer_in_order(tmp_path: Path) -> None:
     """A pipe holds 64 KiB: predict waits with its reader and loses nothing."""
-    (tmp_path / "7.png").write_bytes(to_png(strokes.draw("test", 1)[0][0]))
+    (tmp_path / "7.png").write_bytes(encode_png(strokes.draw("test", 1)[0][0]))
     environment = child_environment(tmp_path)
     child = start(tmp_path, "predict", *["7.png"] * 800, "--json", "--top-k", 10, env=environment)
     time.sleep(4)

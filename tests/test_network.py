@@ -10,15 +10,16 @@ import torch
 from torch import nn
 
 from birnn_cli.data import strokes
-from birnn_cli.data.batches import random_generator
 from birnn_cli.data.datasets import open_data_set
-from birnn_cli.data.rows import to_rows
-from birnn_cli.network import checkpoint, forward
+from birnn_cli.network import numpy_engine
 from birnn_cli.network.architecture import LIMITS, Architecture
-from birnn_cli.network.birnn import BiRNN
-from birnn_cli.recipes import RECIPES
-from birnn_cli.runs import SHIPPED
-from birnn_cli.training import Training
+from birnn_cli.network.rows import to_rows
+from birnn_cli.network.torch_engine import BiRNN
+from birnn_cli.runs import checkpoint
+from birnn_cli.runs.folders import SHIPPED
+from birnn_cli.runs.recipes import RECIPES
+from birnn_cli.training.batches import random_generator
+from birnn_cli.training.loop import Training
 
 # Three Adam steps of the notebook's network in TensorFlow 2.15: images, labels, and before and after
 # each step the weights, the logits and the loss.
@@ -125,11 +126,13 @@ def test_one_unit_computed_by_hand() -> None:
     rows[0, 27, 0] = 0.5
     # Gates at their biases: i = o = 1/2; so h = tanh(tanh(0.5) / 2) / 2 after the last row.
     expected = 0.5 * np.tanh(0.5 * np.tanh(0.5))
-    np.testing.assert_allclose(forward.logits(architecture, weights, rows), [[expected, 0]], atol=1e-7)
+    np.testing.assert_allclose(
+        numpy_engine.logits(architecture, weights, rows), [[expected, 0]], atol=1e-7
+    )
     # One row earlier, the cell has faded by the forget gate: sigmoid(1).
     rows = np.roll(rows, -1, axis=1)
     faded = 0.5 * np.tanh(0.5 * np.tanh(0.5) / (1 + np.exp(-1.0)))
-    np.testing.assert_allclose(forward.logits(architecture, weights, rows), [[faded, 0]], atol=1e-7)
+    np.testing.assert_allclose(numpy_engine.logits(architecture, weights, rows), [[faded, 0]], atol=1e-7)
 
 
 @pytest.mark.parametrize("readout", ["last", "states", "pool"])
@@ -156,7 +159,7 @@ def test_numpy_reads_as_torch_does(architecture: Architecture) -> None:
     rows = to_rows(strokes.draw("test", 300)[0])
     with torch.no_grad():
         expected = network(torch.from_numpy(rows)).numpy()
-    found = forward.logits(architecture, as_numpy(network), rows)
+    found = numpy_engine.logits(architecture, as_numpy(network), rows)
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
@@ -170,20 +173,20 @@ def test_numpy_and_torch_agree_on_all_real_test_images(
     with torch.no_grad():
         parts = torch.from_numpy(rows).split(1000)  # type: ignore[no-untyped-call]
         expected = torch.cat([network(part) for part in parts]).numpy()
-    found = forward.logits(architecture, as_numpy(network), rows)
+    found = numpy_engine.logits(architecture, as_numpy(network), rows)
     assert np.abs(found - expected).max() < 1e-4
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()
 
 
 def test_shipped_network_reads_all_real_test_images_alike_in_numpy_and_torch(real_mnist: Path) -> None:
     shipped = checkpoint.load(SHIPPED)
-    network = BiRNN(shipped.about.config.architecture)
+    network = BiRNN(shipped.config.architecture)
     network.load_weights(shipped.weights)
     images, labels = open_data_set("mnist", real_mnist).load("test")
     with torch.no_grad():
         parts = torch.from_numpy(to_rows(images)).split(1000)  # type: ignore[no-untyped-call]
         expected = torch.cat([network(part) for part in parts]).numpy()
-    found = forward.logits(network.architecture, shipped.weights, to_rows(images))
+    found = numpy_engine.logits(network.architecture, shipped.weights, to_rows(images))
     assert np.abs(found - expected).max() < 1e-4
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()
     assert (found.argmax(axis=1) == labels).mean() > 0.985
@@ -192,10 +195,10 @@ def test_shipped_network_reads_all_real_test_images_alike_in_numpy_and_torch(rea
 def test_batches_of_any_size_read_alike() -> None:
     architecture = NETWORKS[-1]
     weights, rows = as_numpy(drawn(architecture)), to_rows(strokes.draw("test", 300)[0])
-    whole = forward.logits(architecture, weights, rows)
-    single = np.concatenate([forward.logits(architecture, weights, row[None]) for row in rows[:20]])
+    whole = numpy_engine.logits(architecture, weights, rows)
+    single = np.concatenate([numpy_engine.logits(architecture, weights, row[None]) for row in rows[:20]])
     np.testing.assert_allclose(single, whole[:20], atol=1e-5)
-    assert forward.logits(architecture, weights, rows[:0]).shape == (0, architecture.num_classes)
+    assert numpy_engine.logits(architecture, weights, rows[:0]).shape == (0, architecture.num_classes)
 
 
 @pytest.mark.parametrize("readout", ["last", "states", "pool"])

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from birnn_cli.errors import CheckpointError
-from birnn_cli.network.birnn import BiRNN
-from birnn_cli.optimizers import Optimizer
-from birnn_cli.recipes import RECIPES, WARM_UP
+from birnn_cli.network.torch_engine import BiRNN
+from birnn_cli.runs.recipes import RECIPES, WARM_UP
+from birnn_cli.training.optimizers import Optimizer
 
 MUON = replace(RECIPES["notebook"], optimizer="muon", learning_rate=0.01, hidden_size=12)
 

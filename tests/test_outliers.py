@@ -9,21 +9,21 @@ import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from birnn_cli import runs
-from birnn_cli.data import files, outliers, strokes
-from birnn_cli.data.convention import is_placed
+from birnn_cli.data import outliers, strokes
 from birnn_cli.data.datasets import open_data_set
-from birnn_cli.network import checkpoint
 from birnn_cli.prediction import Input, predict
-from birnn_cli.recipes import RECIPES
-from birnn_cli.training import Training, _cross_entropy
+from birnn_cli.reader import decode
+from birnn_cli.reader.normalise import is_normalised
+from birnn_cli.runs import checkpoint, folders
+from birnn_cli.runs.recipes import RECIPES
+from birnn_cli.training.loop import Training, _cross_entropy
 
 
 def test_outliers_are_the_same_each_time_and_in_mnists_convention() -> None:
     drawn = outliers.draw(200)
     np.testing.assert_array_equal(drawn, outliers.draw(200))
     assert drawn.shape == (200, 28, 28) and drawn.dtype == np.uint8
-    assert np.mean([is_placed(picture) for picture in drawn]) > 0.9
+    assert np.mean([is_normalised(picture) for picture in drawn]) > 0.9
     assert len(np.unique(drawn, axis=0)) == 200
 
 
@@ -64,7 +64,7 @@ def test_training_with_outliers_brings_doubt_about_others_of_their_kind() -> Non
     assert surest(0.2) < surest(0.0) - 0.1
 
 
-SHIPPED = checkpoint.load(runs.SHIPPED)
+SHIPPED = checkpoint.load(folders.SHIPPED)
 SIDE, COUNT = 160, 40
 Random = np.random.Generator
 
@@ -137,6 +137,6 @@ def test_the_shipped_model_doubts_at_most_one_in_a_hundred_test_images(
 ) -> None:
     pictures, _ = open_data_set("mnist", real_mnist).load("test", 2000)
     for number, picture in enumerate(pictures):
-        (tmp_path / f"{number}.png").write_bytes(files.to_png(picture))
+        (tmp_path / f"{number}.png").write_bytes(decode.encode_png(picture))
     inputs = [Input(str(tmp_path / f"{number}.png")) for number in range(len(pictures))]
     assert np.mean([answer.status != "ok" for answer in predict(SHIPPED, inputs)]) <= 0.01

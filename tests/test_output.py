@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from birnn_cli.cli.outputs import Answers
 from birnn_cli.errors import OutputError
-from birnn_cli.output import Answers
 from birnn_cli.prediction import find_inputs
 from tests.conftest import run_birnn
 

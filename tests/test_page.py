@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from birnn_cli import page, runs
 from birnn_cli.errors import ConfigError
-from birnn_cli.network import checkpoint
-from birnn_cli.network.checkpoint import Checkpoint
+from birnn_cli.export import page
+from birnn_cli.runs import checkpoint, folders
+from birnn_cli.runs.checkpoint import Checkpoint
 from tests.conftest import make_network
 
 HOSTILE = (
@@ -33,13 +33,13 @@ def config_of(document: bytes) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def shipped() -> Checkpoint:
-    return checkpoint.load(runs.SHIPPED)
+    return checkpoint.load(folders.SHIPPED)
 
 
 def test_the_page_of_the_shipped_model_is_small_and_the_same_each_time(shipped: Checkpoint) -> None:
     document = page.to_html(shipped)
     assert len(document) < page.MAX_BYTES
-    assert document == page.to_html(checkpoint.load(runs.SHIPPED))
+    assert document == page.to_html(checkpoint.load(folders.SHIPPED))
 
 
 def test_the_page_names_nothing_outside_itself_and_forbids_connections(shipped: Checkpoint) -> None:

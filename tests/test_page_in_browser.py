@@ -13,12 +13,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from birnn_cli import page, prediction, runs
-from birnn_cli.data import files, images, strokes
+from birnn_cli import prediction
+from birnn_cli.data import strokes
 from birnn_cli.data.idx import read_idx
-from birnn_cli.data.rows import to_rows
-from birnn_cli.network import checkpoint, forward
-from birnn_cli.network.checkpoint import Checkpoint
+from birnn_cli.export import page
+from birnn_cli.network import numpy_engine
+from birnn_cli.network.rows import to_rows
+from birnn_cli.reader import decode, read
+from birnn_cli.runs import checkpoint, folders
+from birnn_cli.runs.checkpoint import Checkpoint
 from birnn_cli.text import percent
 from tests.conftest import REAL_DATA_DIR, make_network
 from tests.test_page import HOSTILE
@@ -155,7 +158,7 @@ def open_page(chromium: Any, tmp_path: Path) -> Iterator[Callable[[Checkpoint], 
 
 @pytest.fixture(scope="module")
 def shipped() -> Checkpoint:
-    return checkpoint.load(runs.SHIPPED)
+    return checkpoint.load(folders.SHIPPED)
 
 
 def assert_alike(open_one: Page, network: Checkpoint, pixels: np.ndarray) -> None:
@@ -163,8 +166,8 @@ def assert_alike(open_one: Page, network: Checkpoint, pixels: np.ndarray) -> Non
     script = """return arguments[0].map((levels) =>
         Array.from(birnn.probabilities(levels.map((level) => level / 255))))"""
     found = np.array(open_one.run(script, pixels.reshape(len(pixels), -1).tolist()))
-    logits = forward.logits(network.about.config.architecture, network.weights, to_rows(pixels))
-    expected = forward.probabilities(logits)
+    logits = numpy_engine.logits(network.config.architecture, network.weights, to_rows(pixels))
+    expected = numpy_engine.probabilities(logits)
     np.testing.assert_allclose(found, expected, atol=1e-4)
     np.testing.assert_array_equal(found.argmax(axis=1), expected.argmax(axis=1))
 
@@ -284,7 +287,7 @@ def test_the_pages_reader_makes_the_same_28_by_28_of_awkward_pictures(
 ) -> None:
     opened = open_page(shipped)
     for name, picture in awkward().items():
-        expected = images.read(files.to_png(picture))
+        expected = read.read(decode.encode_png(picture))
         found = read_in_page(opened, picture)
         assert (found is None) == (expected is None), name
         if found is not None and expected is not None:
@@ -295,7 +298,7 @@ def test_the_pages_reader_makes_the_same_28_by_28_of_awkward_pictures(
 def test_a_plain_network_takes_the_picture_as_it_is_in_28_by_28(open_page: Any) -> None:
     opened = open_page(make_network(("coat", "shoe"), "plain"))
     for name, picture in awkward().items():
-        expected = images.read(files.to_png(picture), "plain")
+        expected = read.read(decode.encode_png(picture), "plain")
         found = read_in_page(opened, picture)
         assert found is not None and expected is not None
         assert np.abs(found - expected.astype(int)).max() <= 1, name
@@ -362,8 +365,8 @@ def test_each_step_shows_the_answers_to_the_first_and_to_the_last_rows(
     first[17:] = 0
     last[:11] = 0
     rows = to_rows(np.stack([first, last]))
-    likely = forward.probabilities(
-        forward.logits(shipped.about.config.architecture, shipped.weights, rows)
+    likely = numpy_engine.probabilities(
+        numpy_engine.logits(shipped.config.architecture, shipped.weights, rows)
     )
     for column, expected in zip(("down", "up"), likely, strict=True):
         found = [float(text.split()[0]) for text in opened.shares(column)]

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from birnn_cli import runs
 from birnn_cli.data import strokes
-from birnn_cli.data.rows import to_rows
-from birnn_cli.network import checkpoint, forward
+from birnn_cli.network import numpy_engine
+from birnn_cli.network.rows import to_rows
+from birnn_cli.runs import checkpoint, folders
 from tests.conftest import child_environment, run_birnn
 
 
@@ -33,9 +33,9 @@ def pixels_of(path: Path) -> np.ndarray:
 def digits() -> dict[str, bytes]:
     """For each digit a drawing, as PNG, that the shipped model is surest of."""
     images, labels = strokes.draw("validation", 300)
-    shipped = checkpoint.load(runs.SHIPPED)
-    logits = forward.logits(shipped.about.config.architecture, shipped.weights, to_rows(images))
-    likely = forward.probabilities(logits)
+    shipped = checkpoint.load(folders.SHIPPED)
+    logits = numpy_engine.logits(shipped.config.architecture, shipped.weights, to_rows(images))
+    likely = numpy_engine.probabilities(logits)
     return {
         str(label): png(images[max(np.flatnonzero(labels == label), key=lambda k: likely[k, label])])
         for label in range(10)
@@ -318,8 +318,8 @@ def test_a_network_of_another_data_set_reads_as_its_checkpoint_says(here: Path, 
     from dataclasses import replace
 
     saved = checkpoint.load(trained / checkpoint.FILE_NAME)
-    plain = replace(saved.about, config=replace(saved.about.config, reader="plain"))
-    checkpoint.save(here / "plain.safetensors", replace(saved, about=plain))
+    plain = replace(saved.metadata, config=replace(saved.config, reader="plain"))
+    checkpoint.save(here / "plain.safetensors", replace(saved, metadata=plain))
     done = run_birnn("predict", "blank.png", "--json", "--checkpoint", "plain.safetensors", cwd=here)
     assert done.json["label"] is not None
 

@@ -14,9 +14,9 @@ from PIL import Image
 
 from birnn_cli.errors import OutputExistsError
 from birnn_cli.evaluation import Reading, evaluate, wilson_interval
-from birnn_cli.network.checkpoint import About
-from birnn_cli.recipes import RECIPES, RunConfig
 from birnn_cli.report import findings, page
+from birnn_cli.runs.checkpoint import CheckpointMetadata
+from birnn_cli.runs.recipes import RECIPES, RunConfig
 from tests.conftest import run_birnn
 
 DIGITS = tuple("0123456789")
@@ -38,9 +38,11 @@ def config(
     )
 
 
-def about(own: RunConfig, step: int = 781) -> About:
+def about(own: RunConfig, step: int = 781) -> CheckpointMetadata:
     """What a finished run's checkpoint says."""
-    return About(config=own, step=step, samples=128 * step, complete=True, versions={"birnn": "9.8.7"})
+    return CheckpointMetadata(
+        config=own, step=step, samples=128 * step, complete=True, versions={"birnn": "9.8.7"}
+    )
 
 
 def some_reading(n: int, classes: tuple[str, ...] = DIGITS, right: float = 0.8) -> Reading:

@@ -18,24 +18,24 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from birnn_cli.data import strokes
-from birnn_cli.data.batches import Batches
-from birnn_cli.device import resolve_device, resolve_precision
 from birnn_cli.errors import ConfigError, DivergedError
-from birnn_cli.network import checkpoint
-from birnn_cli.recipes import RECIPES, Recipe, RecipeName
-from birnn_cli.request import Request, open_session
-from birnn_cli.session import Session
-from birnn_cli.training import Training, dropout_masks
+from birnn_cli.runs import checkpoint
+from birnn_cli.runs.recipes import RECIPES, Recipe, RecipeName
+from birnn_cli.training.batches import Batches
+from birnn_cli.training.device import resolve_device, resolve_precision
+from birnn_cli.training.loop import Training, dropout_masks
+from birnn_cli.training.options import TrainOptions, open_session
+from birnn_cli.training.run import Session
 from tests.conftest import child_environment, run_birnn
 
 IMAGES, LABELS = strokes.draw("train", 500)
-HELD_OUT = strokes.draw("validation", 100)
+VALIDATION = strokes.draw("validation", 100)
 CPU = torch.device("cpu")
 SMALL = replace(RECIPES["notebook"], hidden_size=8, batch_size=20, samples=801, display_step=5)
 
 
 def training(recipe: Recipe = SMALL, seed: int = 0, images: np.ndarray = IMAGES) -> Training:
-    return Training(recipe, 10, seed, CPU, (images, LABELS[: len(images)]), HELD_OUT)
+    return Training(recipe, 10, seed, CPU, (images, LABELS[: len(images)]), VALIDATION)
 
 
 def batch(learner: Training, step: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -119,7 +119,7 @@ def test_validating_in_the_middle_changes_nothing() -> None:
 def test_scores_do_not_depend_on_the_size_of_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     learner = training()
     whole = learner.validate()
-    monkeypatch.setattr("birnn_cli.training.VALIDATION_BATCH_SIZE", 7)
+    monkeypatch.setattr("birnn_cli.training.loop.VALIDATION_BATCH_SIZE", 7)
     parts = learner.validate()
     assert whole.accuracy == pytest.approx(parts.accuracy)
     assert whole.loss == pytest.approx(parts.loss, rel=1e-5)
@@ -247,7 +247,7 @@ def on_cuda(recipe: Recipe, *, recorded: bool = True, deterministic: bool = Fals
     """A training on the GPU, done."""
     device = torch.device("cuda", torch.cuda.device_count() - 1)
     recipe = replace(recipe, precision=resolve_precision(recipe.precision, device))
-    learner = Training(recipe, 10, 0, device, (IMAGES, LABELS), HELD_OUT, deterministic=deterministic)
+    learner = Training(recipe, 10, 0, device, (IMAGES, LABELS), VALIDATION, deterministic=deterministic)
     learner._is_recorded = recorded
     for _ in learner.steps():
         pass
@@ -363,7 +363,7 @@ def test_a_signal_saves_says_how_to_go_on_and_the_rest_is_the_same_run(
     assert child.returncode == code
     assert "--resume --output runs/notebook-1" in err.splitlines()[-1]
     assert '"status": "interrupted"' in out
-    assert not checkpoint.load(run / "checkpoint.safetensors").about.complete
+    assert not checkpoint.load(run / "checkpoint.safetensors").metadata.complete
     done = run_birnn("train", "--resume", cwd=tmp_path, BIRNN_DATA_DIR=str(small_data))
     assert done.code == 0, done.err
     assert_same_run(whole_run, run)
@@ -380,14 +380,14 @@ def test_a_run_that_diverges_keeps_its_last_good_checkpoint(
         return rows * (float("nan") if next(made) >= 25 else 1), labels
 
     monkeypatch.setattr(Batches, "make", make)
-    request = Request(
+    request = TrainOptions(
         dataset="mnist", data_dir=small_data, device="cpu", output=tmp_path / "run", save_every=1e-9
     )
     run = open_session(request, lambda done, total: None, lambda text: None)
     assert isinstance(run, Session)
     with pytest.raises(DivergedError, match="--learning-rate"):
         list(run.steps())
-    about = checkpoint.load(tmp_path / "run" / checkpoint.FILE_NAME).about
+    about = checkpoint.load(tmp_path / "run" / checkpoint.FILE_NAME).metadata
     assert (about.step, about.complete) == (25, False)
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from birnn_cli import runs
-from birnn_cli.data import files, strokes
-from birnn_cli.network import checkpoint
-from birnn_cli.parallel import in_order
+from birnn_cli.data import strokes
 from birnn_cli.prediction import CHUNK_FILES, MIN_CHUNKS, Input, Options, find_inputs, predict
+from birnn_cli.reader import decode
+from birnn_cli.runs import checkpoint, folders
+from birnn_cli.workers import in_order
 from tests.conftest import child_environment, run_birnn
 
 MANY = CHUNK_FILES * MIN_CHUNKS + 40
@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for k in range(MANY):
         file = folder / f"{k // 300}" / f"{k:04d}.png"
         file.parent.mkdir(exist_ok=True)
-        file.write_bytes(files.to_png(pictures[k % 50]) if k != 321 else b"no picture")
+        file.write_bytes(decode.encode_png(pictures[k % 50]) if k != 321 else b"no picture")
     return folder
 
 
@@ -56,7 +56,7 @@ def test_a_process_that_dies_is_an_error_and_no_hang() -> None:
 
 
 def test_processes_give_the_answers_that_one_gives(folder: Path) -> None:
-    network = checkpoint.load(runs.SHIPPED)
+    network = checkpoint.load(folders.SHIPPED)
     alone, shared = (
         [(answer.source, answer.status, answer.top) for answer in predict(network, inputs, jobs=jobs)]
         for jobs in (1, 3)
@@ -129,7 +129,7 @@ def test_ctrl_c_ends_at_once_with_every_finished_answer_written_whole(
 
 def test_memory_does_not_grow_with_the_number_of_files(folder: Path) -> None:
     """Inputs are taken as answers are, whatever their number."""
-    network = checkpoint.load(runs.SHIPPED)
+    network = checkpoint.load(folders.SHIPPED)
     taken: list[int] = []
 
     def endless() -> object:
@@ -154,7 +154,7 @@ def test_find_inputs_sorts_as_paths_do(tmp_path: Path) -> None:
 
 def test_many_28_by_28_pictures_keep_their_pixels(folder: Path) -> None:
     drawn, _ = strokes.draw("test", 50)
-    network = checkpoint.load(runs.SHIPPED)
+    network = checkpoint.load(folders.SHIPPED)
     for k, answer in enumerate(predict(network, find_inputs([str(folder / "0")]))):
         assert answer.pixels is not None
         np.testing.assert_array_equal(answer.pixels, drawn[k % 50])

@@ -13,17 +13,17 @@ import platformdirs
 from numpy.typing import NDArray
 
 from birnn_cli.data import strokes
-from birnn_cli.data.convention import SIDE
 from birnn_cli.data.download import Report, download
 from birnn_cli.data.folders import Split, find_labelled, read_labelled
 from birnn_cli.data.idx import damaged, read_idx
 from birnn_cli.errors import DataError, DataUnavailableError
-from birnn_cli.recipes import Reader
+from birnn_cli.reader.normalise import SIDE
+from birnn_cli.runs.recipes import Reader
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
-HELD_OUT = 5000
+NUM_VALIDATION = 5000
 STROKES_SIZES: dict[Split, int] = {"train": 60_000, "validation": 5_000, "test": 10_000}
 
 
@@ -174,7 +174,7 @@ def open_data_set(
 
 def _open_published(name: str, published: _Published, raw: Path) -> DataSet:
     def size(split: Split) -> int:
-        held_out = 0 if split == "test" else HELD_OUT
+        held_out = 0 if split == "test" else NUM_VALIDATION
         total = len(_read_images(raw / published.images[split == "test"]))
         if total <= held_out:
             raise DataError(
@@ -191,7 +191,7 @@ def _open_published(name: str, published: _Published, raw: Path) -> DataSet:
             raise damaged(
                 raw / published.labels[test], f"{len(labels):,} labels", f"{len(pictures):,} images"
             )
-        start = HELD_OUT if split == "train" else 0
+        start = NUM_VALIDATION if split == "train" else 0
         pictures = pictures[start : start + samples]
         if published.transposed:
             pictures = pictures.transpose(0, 2, 1)

@@ -9,16 +9,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from birnn_cli.data import images
-from birnn_cli.data.files import find_images
 from birnn_cli.errors import DataError, ImageError
-from birnn_cli.recipes import Reader
+from birnn_cli.reader import read
+from birnn_cli.reader.decode import find_images
+from birnn_cli.runs.recipes import Reader
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 # Of a folder's images, the share held out for validation, and as much again for the test.
-HELD_OUT_SHARE = 0.1
+HELD_OUT_FRACTION = 0.1
 
 
 def find_labelled(root: Path) -> tuple[tuple[str, ...], dict[Split, list[tuple[Path, int]]]]:
@@ -77,16 +77,16 @@ def _split_of(path: Path, own: set[Split]) -> Split:
     digest = hashlib.sha256(os.fsencode(path.as_posix())).digest()
     share = int.from_bytes(digest[:8], "big") / 2**64
     split: Split = "train"
-    if share < HELD_OUT_SHARE:
+    if share < HELD_OUT_FRACTION:
         split = "test"
-    elif share < 2 * HELD_OUT_SHARE:
+    elif share < 2 * HELD_OUT_FRACTION:
         split = "validation"
     return "train" if split in own else split
 
 
 def _read_picture(path: Path, reader: Reader) -> NDArray[np.uint8]:
     try:
-        pixels = images.read(path.read_bytes(), reader)
+        pixels = read.read(path.read_bytes(), reader)
     except (ImageError, OSError) as error:
         raise DataError(f"{path}: {error}; mend it or move it away") from None
     if pixels is None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from birnn_cli.data import strokes
-from birnn_cli.data.convention import BOX_SIZE, in_box, place
+from birnn_cli.reader.normalise import BOX_SIZE, centre_by_mass, pad_to_box
 
 Pixels = NDArray[np.uint8]
 Random = np.random.Generator
@@ -39,10 +39,10 @@ def draw(count: int) -> Pixels:
     """
     random = np.random.default_rng([count, *b"outliers"])
     boxes = _letters(count, random)
-    characters = place(boxes), strokes.draw("outliers", strokes.BLOCK_SIZE)[0]
+    characters = centre_by_mass(boxes), strokes.draw("outliers", strokes.BLOCK_SIZE)[0]
     for k in range(1, count, 2):
         boxes[k] = _fit(KINDS[k // 2 % len(KINDS)](random, characters))
-    return place(boxes)
+    return centre_by_mass(boxes)
 
 
 def _letters(count: int, random: Random) -> Pixels:
@@ -127,4 +127,4 @@ def _fit(canvas: Pixels) -> Pixels:
     scale = BOX_SIZE / max(ink.shape)
     height, width = (max(1, round(side * scale)) for side in ink.shape)
     small = cv2.resize(ink, (width, height), interpolation=cv2.INTER_AREA)
-    return in_box(np.asarray(small, np.uint8))
+    return pad_to_box(np.asarray(small, np.uint8))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from birnn_cli.data.convention import BOX_SIZE, place
+from birnn_cli.reader.normalise import BOX_SIZE, centre_by_mass
 
 Float = NDArray[np.float64]
 
@@ -78,7 +78,7 @@ def _draw_block(split: str, block: int) -> tuple[NDArray[np.uint8], NDArray[np.i
         for number, way in enumerate(own):
             members = np.flatnonzero((labels == label) & (chosen == number))
             boxes[members] = write(way, width[members], random)
-    return place(boxes), labels
+    return centre_by_mass(boxes), labels
 
 
 def pen_widths(count: int, random: np.random.Generator) -> Float:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from birnn_cli import runs
 from birnn_cli.data.folders import Split
 from birnn_cli.evaluation import CALIBRATION_BINS, Evaluation, Reading, calibration_bins, evaluate
-from birnn_cli.network.checkpoint import About
-from birnn_cli.network.forward import probabilities
+from birnn_cli.network.numpy_engine import probabilities
+from birnn_cli.runs import folders
+from birnn_cli.runs.checkpoint import CheckpointMetadata
 from birnn_cli.text import printable
 
 # Test images of MNIST, from 0, whose label fewer than three of five raters gave back. Source: Cleanlab's
@@ -33,7 +33,7 @@ class Subject:
 
     Attributes:
         path: The checkpoint's file; a run's `metrics.jsonl` may lie beside it.
-        about: What it says of itself.
+        metadata: What it says of itself.
         dataset: The images' data set: its name, or a folder's absolute path.
         split: Which of its images.
         reading: What the network made of the first of them.
@@ -41,7 +41,7 @@ class Subject:
     """
 
     path: Path
-    about: About
+    metadata: CheckpointMetadata
     dataset: str
     split: Split
     reading: Reading
@@ -147,14 +147,14 @@ class Curves(NamedTuple):
     notebook: Points
 
 
-def curves(folder: Path, about: About) -> dict[str, Curves]:
+def curves(folder: Path, about: CheckpointMetadata) -> dict[str, Curves]:
     """How loss (nats an image) and accuracy (0 to 1) went, by these names; empty without a run.
 
     Args:
         folder: Where the checkpoint is.
         about: What it says of itself: rows of later steps are left out.
     """
-    rows, printed = runs.read_metrics(folder, about.step), list[dict[str, str]]()
+    rows, printed = folders.read_metrics(folder, about.step), list[dict[str, str]]()
     if (about.config.recipe_name, about.config.dataset) == ("notebook", "mnist"):
         printed = list(csv.DictReader(NOTEBOOK_LOG.read_text(encoding="utf-8").splitlines()))
     found = {

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from birnn_cli.data.files import to_png
 from birnn_cli.errors import OutputExistsError
-from birnn_cli.extras import require
 from birnn_cli.files import write_atomically
+from birnn_cli.optional import require
+from birnn_cli.reader.decode import encode_png
 from birnn_cli.report.findings import Mistake, Subject, curves, mistakes, undisputed
 from birnn_cli.text import percent
 
@@ -57,7 +57,7 @@ def write(folder: Path, subject: Subject) -> Path:
         "classes.png": sections.classes(subject),
         "reliability.png": sections.reliability(subject),
     }
-    if course := curves(subject.path.parent, subject.about):
+    if course := curves(subject.path.parent, subject.metadata):
         parts["curves.png"] = sections.training(course)
     pictures = {name: part.picture for name, part in parts.items()}
     wrong = mistakes(subject.reading)
@@ -80,7 +80,7 @@ def render(subject: Subject, parts: "Iterable[Section]", wrong: Sequence[Mistake
     from birnn_cli.report.sections import facts
 
     html = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    html.filters |= {"number": "{:,}".format, "percent": percent, "png": to_png, "base64": b64encode}
+    html.filters |= {"number": "{:,}".format, "percent": percent, "png": encode_png, "base64": b64encode}
     page = html.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8")).render(
         subject=subject,
         facts=facts(subject),

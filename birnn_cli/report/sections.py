@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from birnn_cli.evaluation import CALIBRATION_BINS, wilson_interval
-from birnn_cli.network import checkpoint
-from birnn_cli.recipes import RECIPES
 from birnn_cli.report import figures, findings
 from birnn_cli.report.findings import Curves, Subject
+from birnn_cli.runs import checkpoint
+from birnn_cli.runs.recipes import RECIPES
 from birnn_cli.text import percent, printable
 
 # Longer tables are thinned or cut, and say so: a page of megabytes helps nobody.
@@ -32,7 +32,7 @@ class Section(NamedTuple):
 
 def facts(subject: Subject) -> dict[str, str]:
     """What the scores are, and what they hold for."""
-    scores, about, config = subject.scores, subject.about, subject.about.config
+    scores, about, config = subject.scores, subject.metadata, subject.metadata.config
     path = subject.path.absolute()
     own, usual = vars(config.recipe), vars(RECIPES.get(config.recipe_name, config.recipe))
     changed = [f"{key.replace('_', ' ')} {own[key]}" for key in own if own[key] != usual[key]]

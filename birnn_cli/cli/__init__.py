@@ -1,0 +1,1 @@
+"""What a terminal sees: the commands, their options, what they print, and how they end."""

@@ -1,0 +1,210 @@
+"""What people see: notes on stderr, results on stdout as text or JSON."""
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from birnn_cli.runs.recipes import RECIPES
+from birnn_cli.text import percent, printable
+
+if TYPE_CHECKING:  # it shows what others make, and must not load torch for `predict`
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from birnn_cli.evaluation import Evaluation
+    from birnn_cli.prediction import Prediction
+    from birnn_cli.training.run import TrainResult
+
+BLOCKS, SPARKLINE_WIDTH = "▁▂▃▄▅▆▇█", 40
+# Confusion matrices of more classes do not fit 80 columns: their largest confusions are listed.
+MAX_TABLE_CLASSES = 12
+MAX_LISTED_CONFUSIONS = 10
+
+
+def note(message: str) -> None:
+    """A line for people, on stderr."""
+    sys.stderr.write(f"{printable(message)}\n")
+    sys.stderr.flush()
+
+
+def warn(message: str) -> None:
+    """A line that should be read, on stderr."""
+    note(f"warning: {message}")
+
+
+def result(text: str) -> None:
+    """A line of the result, on stdout, at once."""
+    sys.stdout.write(f"{printable(text)}\n")
+    sys.stdout.flush()
+
+
+def result_json(values: dict[str, Any]) -> None:
+    """One JSON object on a line of stdout, at once."""
+    result(json.dumps(values, allow_nan=False))
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """The course of some numbers, one or more, in blocks from the lowest to the highest."""
+    width = min(len(values), SPARKLINE_WIDTH)
+    edges = [k * len(values) // width for k in range(width + 1)]
+    means = [sum(values[start:end]) / (end - start) for start, end in pairwise(edges)]
+    low, span = min(means), (max(means) - min(means)) or 1.0
+    return "".join(BLOCKS[round((mean - low) / span * (len(BLOCKS) - 1))] for mean in means)
+
+
+def show_curves(rows: Sequence[Mapping[str, float]]) -> None:
+    """How a run went, on stdout: first value, course (a loss's on a logarithmic scale), last value.
+
+    Args:
+        rows: As `metrics.jsonl` has them.
+    """
+    for name in ("loss", "accuracy", "validation_loss", "validation_accuracy"):
+        values = [row[name] for row in rows if name in row]
+        if len(values) < 2:
+            continue
+        if name.endswith("accuracy"):
+            first, last, course = percent(values[0]), percent(values[-1]), values
+        else:
+            first, last = f"{values[0]:.4f}", f"{values[-1]:.4f}"
+            course = [math.log(max(value, 1e-9)) for value in values]
+        label = name.replace("validation_", "held out, ")
+        result(f"{label:<20}{first:>8} {sparkline(course):<{SPARKLINE_WIDTH}} {last}")
+
+
+def show_training(done: "TrainResult") -> None:
+    """A run in words, on stdout."""
+    result(f"trained     {done.recipe} on {done.dataset}: {done.steps:,} steps, {done.samples:,} images")
+    if done.train_seconds:
+        seconds, rate = done.train_seconds, done.samples_per_second
+        saving, showing = (percent(part / seconds) for part in (done.save_seconds, done.display_seconds))
+        warm_up = f", after {done.warm_up_seconds:.1f} s of warm-up" if done.warm_up_seconds else ""
+        result(f"speed       {seconds:.1f} s, {rate:,.0f} images/s on {done.device}{warm_up}")
+        result(f"of it       {saving} saving, {showing} showing")
+    if done.final:
+        result(f"last batch  loss {done.final['loss']:.4f}, accuracy {percent(done.final['accuracy'])}")
+    if done.validation:
+        _show_held_out(done.validation)
+    result(f"checkpoint  {done.checkpoint}")
+
+
+def show_evaluation(scores: "Evaluation", heading: str) -> None:
+    """Scores in words and a table, on stdout, readable at 80 columns."""
+    low, high = scores.ci95
+    result(heading)
+    result(
+        f"accuracy    {percent(scores.accuracy, 2)}: {scores.correct:,} of {scores.n:,} right "
+        f"(95 % interval {percent(low)} to {percent(high)})"
+    )
+    result(f"loss        {scores.loss:.4f} nats an image, calibration error {percent(scores.ece, 2)}")
+    if len(scores.per_class) <= MAX_TABLE_CLASSES:
+        _show_confusion(scores)
+        return
+    for each in scores.per_class:
+        share = "–" if each.accuracy is None else percent(each.accuracy)
+        result(f"{each.label:>10}  {each.correct:,} of {each.n:,} right, {share}")
+    wrong = [(n, i, j) for i, row in enumerate(scores.confusion) for j, n in enumerate(row) if i != j]
+    for n, i, j in sorted(wrong, reverse=True)[:MAX_LISTED_CONFUSIONS]:
+        if n:
+            result(f"{n:>6,} × {scores.per_class[i].label} read as {scores.per_class[j].label}")
+
+
+def _show_confusion(scores: "Evaluation") -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    title = "true labels down, answers across"
+    table = Table(box=box.SIMPLE, padding=(0, 0, 0, 1), title=title, title_style="")
+    table.add_column("", justify="right", max_width=11)
+    for each in scores.per_class:
+        table.add_column(Text(printable(each.label)[:4]), justify="right", no_wrap=True)
+    table.add_column("right", justify="right", no_wrap=True)
+    for i, (each, row) in enumerate(zip(scores.per_class, scores.confusion, strict=True)):
+        cells = [
+            Text(str(n) if n else "·", "bold" if i == j else "red" if n else "dim")
+            for j, n in enumerate(row)
+        ]
+        share = "–" if each.accuracy is None else percent(each.accuracy)
+        table.add_row(Text(printable(each.label)), *cells, share)
+    Console().print(table)
+
+
+def show_info(values: dict[str, Any]) -> None:
+    """What a checkpoint is, as `checkpoint.describe` tells it, in words, on stdout."""
+    network, layers = values["network"], values["network"]["num_layers"]
+    stacked = "1 bidirectional layer" if layers == 1 else f"{layers} bidirectional layers"
+    step = "a row and a column" if network["columns"] else "a row"
+    result(f"checkpoint  {values['checkpoint']}, {values['bytes']:,} bytes")
+    result(f"sha256      {values['sha256']}, verified")
+    result(f"network     {stacked} of {network['hidden_size']} units a direction, read-out")
+    result(f"            {network['readout']}, {step} a step; {values['parameters']:,} parameters")
+    usual = vars(RECIPES[values["recipe"]]) if values["recipe"] in RECIPES else {}  # another version's
+    own = values["values"].items()
+    changed = [f"{name} {value}" for name, value in own if (name, value) not in usual.items()]
+    result("recipe      " + ", ".join([values["recipe"], f"seed {values['seed']}", *changed]))
+    result(f"data set    {values['dataset']}: {' '.join(values['classes'])}; reader {values['reader']}")
+    state = "finished" if values["complete"] else "not finished"
+    result(f"learned     {values['step']:,} steps, {values['samples']:,} images, {state}")
+    if values["validation"]:
+        _show_held_out(values["validation"])
+    versions = ", ".join(f"{name} {version}" for name, version in values["versions"].items())
+    result(f"made with   {versions}")
+    result(f"saved       {values['saved_at'][:16].replace('T', ' ')} UTC, on {values['device']}")
+
+
+def _show_held_out(scores: Mapping[str, float]) -> None:
+    accuracy, n = percent(scores["accuracy"], 2), scores["n"]
+    result(f"held out    loss {scores['loss']:.4f}, accuracy {accuracy} of {n:,} images")
+
+
+def prediction_line(prediction: "Prediction") -> str:
+    """An answer in words: `digit.png: 7 (99.8 %)`."""
+    path = prediction.source.path
+    if prediction.index is not None:
+        path = f"{path}[{prediction.index}]"
+    if prediction.error is not None:
+        return f"{path}: error: {prediction.error[1]}"
+    if not prediction.top:
+        return f"{path}: no ink"
+    doubt = "?" if prediction.status == "unsure" else ""
+    best, *others = prediction.top
+    line = f"{path}: {best.label}{doubt} ({percent(best.probability)})"
+    return line + "".join(f", {other.label} ({percent(other.probability)})" for other in others)
+
+
+def prediction_json(prediction: "Prediction", *, several: bool = False) -> dict[str, Any]:
+    """An answer as the JSON object that `birnn predict --json` prints, with its place if of several."""
+    best = prediction.top[0] if prediction.top else None
+    error = prediction.error
+    return {
+        "path": prediction.source.path,
+        "status": prediction.status,
+        "label": best.label if best else None,
+        "probability": best.probability if best else None,
+        "top": [{"label": each.label, "probability": each.probability} for each in prediction.top],
+        "error": {"code": error[0], "message": error[1]} if error else None,
+        **({"index": prediction.index, "box": prediction.box} if several else {}),
+    }
+
+
+def show_preview(path: str, pixels: "NDArray[np.uint8]") -> None:
+    """What the network reads, (28, 28) uint8, on stderr: two rows of pixels a line of blocks."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True)
+    note(Path(path).name)
+    if console.color_system is None:  # a pipe, or NO_COLOR: two characters a pixel, fuller is lighter
+        for row in pixels:
+            note("".join(2 * " .:-=+*#%@"[int(level) * 9 // 255] for level in row).rstrip())
+        return
+    for upper, lower in zip(pixels[::2], pixels[1::2], strict=True):
+        line = Text()
+        for top, bottom in zip(upper.tolist(), lower.tolist(), strict=True):
+            line.append("▀", f"rgb({top},{top},{top}) on rgb({bottom},{bottom},{bottom})")
+        console.print(line)

@@ -1,0 +1,83 @@
+"""What the commands' options have in common, and those that a recipe's values make."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, get_type_hints
+
+import typer
+
+from birnn_cli.runs.recipes import RECIPES, Recipe
+
+
+def option(help_text: str, *names: str, default: str | bool = True, **settings: Any) -> Any:
+    """An option; `default` is shown in its help where the signature's None says too little."""
+    return typer.Option(*names, help=help_text, show_default=default, **settings)
+
+
+def positive(value: float | None) -> float | None:
+    """Refuse zero, and the infinity and not-a-number that a plain comparison lets through."""
+    if value is not None and not 0 < value < float("inf"):
+        raise typer.BadParameter(f"{value} is not a finite number above 0.")
+    return value
+
+
+class Shard(NamedTuple):
+    """The I-th of N shares, from 1."""
+
+    number: int
+    shards: int
+
+
+def parse_shard(text: str) -> Shard:
+    """Two numbers from `3/8`."""
+    number, _, shards = text.partition("/")
+    if not (number.isdecimal() and shards.isdecimal() and 1 <= int(number) <= int(shards)):
+        raise typer.BadParameter(f"{text!r} is no share: expected I/N with 1 <= I <= N, such as 3/8.")
+    return Shard(int(number), int(shards))
+
+
+def with_recipe_values(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for each of a recipe's values, where its signature has `**values`."""
+    signature = inspect.signature(command)
+    *own, _ = signature.parameters.values()
+    kinds = get_type_hints(Recipe)
+    for value in fields(Recipe):
+        settings, shown = dict(value.metadata), getattr(RECIPES["notebook"], value.name)
+        if settings.pop("above", None) is not None:
+            settings["callback"] = positive
+        if not isinstance(shown, str | bool):
+            settings["metavar"] = "N" if isinstance(shown, int) else "X"
+        shown_option = option(
+            settings.pop("help"),
+            default="no" if shown is False else str(shown) if isinstance(shown, str) else f"{shown:,}",
+            rich_help_panel="In place of the recipe's values (shown: those of notebook)",
+            **settings,
+        )
+        kind = Annotated[kinds[value.name] | None, shown_option]  # type: ignore[valid-type, name-defined]
+        own.append(
+            inspect.Parameter(value.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        )
+    command.__signature__ = signature.replace(parameters=own)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in own}
+    return command
+
+
+DataDir = Annotated[
+    Path | None,
+    option(
+        "Where data sets live or are downloaded to (torchvision's layout).",
+        default="the user's cache folder",
+        envvar="BIRNN_DATA_DIR",
+    ),
+]
+CheckpointPath = Annotated[
+    Path | None,
+    option(
+        "A checkpoint file or a run folder.",
+        default="the newest complete run under runs/, else the model that ships",
+    ),
+]
+AsJson = Annotated[bool, option("Print the result as JSON.", "--json")]
+Quiet = Annotated[bool, option("Show no progress.", "--quiet", "-q")]

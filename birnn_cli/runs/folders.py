@@ -1,0 +1,260 @@
+"""Run folders on disk: made, described, logged to, found again. No torch, no data."""
+
+import contextlib
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from birnn_cli.errors import CheckpointError, RunError
+from birnn_cli.files import write_atomically
+from birnn_cli.runs import checkpoint
+from birnn_cli.runs.checkpoint import Checkpoint, CheckpointMetadata
+from birnn_cli.runs.recipes import RunConfig
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+RUNS = Path("runs")
+CONFIG, METRICS, LOCK = "config.json", "metrics.jsonl", ".lock"
+SHIPPED = Path(__file__).with_name("shipped.safetensors")
+
+
+def check_free(folder: Path) -> None:
+    """Refuse a folder that holds a run.
+
+    Raises:
+        RunError: It does, or it is no folder.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder} is a file, expected a folder for the run: name another --output")
+    if (folder / CONFIG).exists():
+        about = _about(folder)
+        if about is not None and about.complete:
+            raise RunError(f"{folder} holds a finished run: name another --output, or move it away")
+        raise RunError(
+            f"{folder} holds an unfinished run: go on with it by `birnn train --resume --output "
+            f"{folder}`, or name another --output"
+        )
+    for name in (checkpoint.FILE_NAME, METRICS):
+        if (folder / name).exists():
+            raise RunError(f"{folder} holds a {name} of something else: name another --output")
+
+
+def claim(folder: Path) -> "FileLock":
+    """Take a run folder for as long as the lock is held; the process's end, any end, gives it back.
+
+    Raises:
+        RunError: Another process has it.
+    """
+    from filelock import FileLock, Timeout  # not on the way to an answer: it loads asyncio
+
+    lock = FileLock(folder / LOCK, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RunError(
+            f"the run in {folder} is in use by another process: wait for it, or name another --output"
+        ) from None
+    return lock
+
+
+def create(folder: Path | None, config: RunConfig) -> "tuple[Path, FileLock]":
+    """Make a run folder and describe the run in it, whole, before anything else is there.
+
+    Args:
+        folder: Where; None takes the next free `runs/<recipe>-<number>`.
+        config: What will be computed.
+
+    Returns:
+        The folder, and its lock.
+
+    Raises:
+        RunError: The folder holds a run, or cannot be made.
+    """
+    try:
+        if folder is None:
+            folder = _make_next(config.recipe_name)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = claim(folder)
+        check_free(folder)
+        started = datetime.now(UTC).isoformat()
+        described = {"started_at": started, **config.to_dict()}
+        write_atomically(folder / CONFIG, (json.dumps(described, indent=2) + "\n").encode())
+    except OSError as error:
+        raise RunError(f"the run folder {folder or RUNS} cannot be made: {error.strerror}") from None
+    return folder, lock
+
+
+def _make_next(recipe_name: str) -> Path:
+    """Make `runs/<recipe>-<number>` with a number above all others: no other process gets the same."""
+    RUNS.mkdir(exist_ok=True)
+    number = 1
+    for path in RUNS.glob(f"{recipe_name}-*"):
+        ending = path.name.removeprefix(f"{recipe_name}-")
+        number = max(number, int(ending) + 1 if ending.isdecimal() else 1)
+    while True:
+        folder = RUNS / f"{recipe_name}-{number}"
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def read_config(folder: Path) -> RunConfig:
+    """What a run folder says is computed in it.
+
+    Raises:
+        RunError: There is no run, or its description is damaged.
+    """
+    return RunConfig.from_dict(_describe(folder))
+
+
+def _describe(folder: Path) -> dict[str, Any]:
+    try:
+        described: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        RunConfig.from_dict(described)
+    except OSError:
+        raise RunError(
+            f"no run in {folder}: expected a folder with {CONFIG}, as `birnn train` makes; "
+            "leave --resume out to begin one"
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"{folder / CONFIG} is damaged ({error}): begin another run") from None
+    return described
+
+
+def _about(folder: Path) -> CheckpointMetadata | None:
+    """What the run's checkpoint says of itself; None where there is none, or a damaged one."""
+    try:
+        return checkpoint.load_metadata(folder / checkpoint.FILE_NAME)
+    except CheckpointError:
+        return None
+
+
+def claim_interrupted() -> "tuple[Path, FileLock]":
+    """The run under `runs/` that was begun last among those neither finished nor in use, and its lock.
+
+    Raises:
+        RunError: There is none.
+    """
+    begun = [(str(_describe(folder).get("started_at")), folder) for folder in _unfinished()]
+    for _, folder in sorted(begun, reverse=True):
+        with contextlib.suppress(RunError):
+            return folder, claim(folder)
+    raise RunError(
+        f"no interrupted run under {RUNS}/ to resume: name one with --output, or leave --resume "
+        "out to begin one"
+    )
+
+
+def _unfinished() -> Iterator[Path]:
+    """The run folders under `runs/` whose training has not come to its end."""
+    for folder in _run_folders():
+        about = _about(folder)
+        if about is None or not about.complete:
+            yield folder
+
+
+def _run_folders() -> Iterator[Path]:
+    return (path.parent for path in sorted(RUNS.glob(f"*/{CONFIG}")))
+
+
+def find_checkpoint(path: Path | None, note: Callable[[str], None]) -> tuple[Path, Checkpoint]:
+    """The checkpoint that is named, else the newest complete run's under `runs/`, else what ships.
+
+    Args:
+        path: A checkpoint file, a run folder, or None.
+        note: Is told which one is taken by default, how good it is, and which were passed over.
+
+    Returns:
+        The file, and what is in it.
+
+    Raises:
+        CheckpointError: The one that is named, or the model that ships, is not there or damaged.
+    """
+    if path is not None:
+        path = checkpoint_in(path)
+        return path, checkpoint.load(path)
+    complete = []
+    for folder in _run_folders():
+        about = _about(folder)
+        if about is not None and about.complete:
+            complete.append((about.saved_at, folder / checkpoint.FILE_NAME))
+    for _, path in sorted(complete, reverse=True):
+        try:
+            loaded = checkpoint.load(path)
+        except CheckpointError as error:
+            note(f"passed over: {error}")
+            continue
+        shipped = _accuracy(checkpoint.load_metadata(SHIPPED))
+        note(f"reading with {path.parent} ({_accuracy(loaded.metadata)}); the shipped model: {shipped}")
+        return path, loaded
+    loaded = checkpoint.load(SHIPPED)
+    note(f"reading with the model that ships ({_accuracy(loaded.metadata)})")
+    return SHIPPED, loaded
+
+
+def checkpoint_in(path: Path) -> Path:
+    """The checkpoint file that a file or a run folder stands for."""
+    return path / checkpoint.FILE_NAME if path.is_dir() else path
+
+
+def _accuracy(about: CheckpointMetadata) -> str:
+    name = Path(about.config.dataset).name
+    if not about.validation:
+        return f"{name}, never validated"
+    return f"{about.validation['accuracy'] * 100:.2f} % on the validation images of {name}"
+
+
+def read_metrics(folder: Path, last_step: float = math.inf) -> list[dict[str, float]]:
+    """The rows of a run up to a step; none where there is no run, and no torn line."""
+    return [json.loads(line) for line in _metrics_lines(folder) if _step(line) <= last_step]
+
+
+def _metrics_lines(folder: Path) -> list[bytes]:
+    path = folder / METRICS
+    return path.read_bytes().splitlines(keepends=True) if path.exists() else []
+
+
+class Metrics:
+    """A run's `metrics.jsonl`: a row a line, each written out at once.
+
+    Args:
+        folder: The run's.
+        last_step: Rows of later steps are dropped, and a torn last line: what a run that goes on from
+            this step will write again.
+    """
+
+    def __init__(self, folder: Path, last_step: int) -> None:
+        path, lines = folder / METRICS, _metrics_lines(folder)
+        kept = [line for line in lines if _step(line) <= last_step]
+        if kept != lines:
+            write_atomically(path, b"".join(kept))
+        self._file = path.open("ab")
+
+    def append(self, row: Mapping[str, float]) -> None:
+        """Add a row."""
+        self._file.write((json.dumps(row) + "\n").encode())
+        self._file.flush()
+
+    def sync(self) -> None:
+        """Make all rows durable."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Add no more."""
+        self._file.close()
+
+
+def _step(line: bytes) -> float:
+    """The step of a row; not a number, which no step is below, for a line that is no whole row."""
+    try:
+        return int(json.loads(line)["step"]) if line.endswith(b"\n") else math.nan
+    except (ValueError, KeyError, TypeError):
+        return math.nan

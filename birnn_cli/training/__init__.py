@@ -1,0 +1,1 @@
+"""Learning, with torch: a run, its steps, batches, optimizers, device and processes."""
