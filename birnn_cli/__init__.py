@@ -1,3 +1,5 @@
 """birnn: a bidirectional LSTM reads an image of a digit row by row and says which digit it is."""
 
-__version__ = "0.1.0"
+from birnn_cli.version import __version__
+
+__all__ = ["__version__"]

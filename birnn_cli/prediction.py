@@ -18,10 +18,9 @@ from birnn_cli.errors import ImageError, OutputExistsError
 from birnn_cli.files import write_atomically
 from birnn_cli.network import numpy_engine
 from birnn_cli.network.rows import to_rows
-from birnn_cli.reader import decode, read
+from birnn_cli.reader import Reader, decode, read
 from birnn_cli.reader.light import Invert
 from birnn_cli.runs.checkpoint import Checkpoint
-from birnn_cli.runs.recipes import Reader
 
 Status = Literal["ok", "unsure", "no-ink", "error"]
 

@@ -15,6 +15,8 @@ from birnn_cli.data import strokes
 from birnn_cli.runs.checkpoint import Checkpoint, CheckpointMetadata
 from birnn_cli.runs.recipes import RECIPES, RunConfig
 
+TESTS = Path(__file__).parent
+EXAMPLES = TESTS.parent / "examples"
 REAL_DATA_DIR = os.environ.get("BIRNN_DATA_DIR")
 
 

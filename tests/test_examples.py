@@ -11,9 +11,7 @@ import pytest
 
 from birnn_cli.network.architecture import Readout
 from birnn_cli.runs.recipes import RECIPES
-from tests.conftest import child_environment, run_birnn
-
-EXAMPLES = Path(__file__).parent.parent / "examples"
+from tests.conftest import EXAMPLES, child_environment, run_birnn
 
 
 def test_every_example_picture_is_read_as_the_digit_that_its_name_begins_with(tmp_path: Path) -> None:

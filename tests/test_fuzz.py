@@ -25,6 +25,7 @@ from birnn_cli.network import numpy_engine
 from birnn_cli.network.rows import to_rows
 from birnn_cli.reader import read
 from birnn_cli.runs import checkpoint, folders
+from tests.conftest import TESTS
 
 CASES = int(os.environ.get("BIRNN_FUZZ_CASES", "150"))
 fuzz = settings(
@@ -34,7 +35,7 @@ fuzz = settings(
     print_blob=True,
 )
 
-GOLDEN = Path(__file__).with_name("golden_v1.safetensors").read_bytes()
+GOLDEN = TESTS / "golden_v1.safetensors".read_bytes()
 KINDS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 
 

@@ -1,350 +1,178 @@
-"""`birnn predict`: every picture answered in its place, in words and as JSON, nothing overwritten."""
+"""Many pictures: shared among processes, answered in order, stopped at once, nothing answered lost."""
 
-import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from birnn_cli.data import strokes
-from birnn_cli.network import numpy_engine
-from birnn_cli.network.rows import to_rows
+from birnn_cli.prediction import CHUNK_FILES, MIN_CHUNKS, Input, Options, find_inputs, predict
+from birnn_cli.reader import decode
 from birnn_cli.runs import checkpoint, folders
+from birnn_cli.workers import in_order
 from tests.conftest import child_environment, run_birnn
 
-
-def png(pixels: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
-
-
-def pixels_of(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        return np.asarray(picture)
+MANY = CHUNK_FILES * MIN_CHUNKS + 40
 
 
 @pytest.fixture(scope="module")
-def digits() -> dict[str, bytes]:
-    """For each digit a drawing, as PNG, that the shipped model is surest of."""
-    images, labels = strokes.draw("validation", 300)
-    shipped = checkpoint.load(folders.SHIPPED)
-    logits = numpy_engine.logits(shipped.config.architecture, shipped.weights, to_rows(images))
-    likely = numpy_engine.probabilities(logits)
-    return {
-        str(label): png(images[max(np.flatnonzero(labels == label), key=lambda k: likely[k, label])])
-        for label in range(10)
-    }
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Enough small pictures for several processes, one of them damaged, in two subfolders."""
+    folder = tmp_path_factory.mktemp("many")
+    pictures, _ = strokes.draw("test", 50)
+    for k in range(MANY):
+        file = folder / f"{k // 300}" / f"{k:04d}.png"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(decode.encode_png(pictures[k % 50]) if k != 321 else b"no picture")
+    return folder
 
 
-@pytest.fixture
-def here(tmp_path: Path, digits: dict[str, bytes]) -> Path:
-    """A folder with a 7, a 3, an empty page and a file that is no picture."""
-    (tmp_path / "7.png").write_bytes(digits["7"])
-    (tmp_path / "3.png").write_bytes(digits["3"])
-    (tmp_path / "blank.png").write_bytes(png(np.full((90, 60), 255, np.uint8)))
-    (tmp_path / "text.png").write_bytes(b"hello")
-    return tmp_path
-
-
-def test_each_picture_is_a_line_in_the_order_given_and_a_bad_one_does_not_stop_the_others(
-    here: Path,
-) -> None:
-    done = run_birnn("predict", "7.png", "text.png", "nowhere.png", "blank.png", "3.png", cwd=here)
-    lines = done.out.splitlines()
-    assert [line.partition(" (")[0] for line in (lines[0], lines[4])] == ["7.png: 7", "3.png: 3"]
-    assert lines[1].startswith("text.png: error: this is no picture, expected PNG, JPEG")
-    assert lines[2] == "nowhere.png: error: no such file"
-    assert lines[3] == "blank.png: no ink"
-    assert len(lines) == 5
-    assert done.code == 1
-    assert "Traceback" not in done.err
-
-
-def test_the_answers_are_stdout_and_the_model_that_is_used_is_named_on_stderr(here: Path) -> None:
-    done = run_birnn("predict", "7.png", cwd=here)
-    assert done.code == 0
-    assert done.out.startswith("7.png: 7 (") and done.out.endswith(" %)\n")
-    assert "the model that ships" in done.err and "% on the validation images of mnist" in done.err
-    quiet = run_birnn("predict", "7.png", "--quiet", cwd=here)
-    assert (quiet.out, quiet.err) == (done.out, "")
-
-
-def test_json_is_an_object_a_picture_with_the_agreed_keys(here: Path) -> None:
-    done = run_birnn("predict", "7.png", "blank.png", "text.png", "--json", "--top-k", 3, cwd=here)
-    seven, blank, text = (json.loads(line) for line in done.out.splitlines())
-    for values in (seven, blank, text):
-        assert list(values) == ["path", "status", "label", "probability", "top", "error"]
-    assert (seven["path"], seven["status"], seven["label"], seven["error"]) == ("7.png", "ok", "7", None)
-    assert [set(choice) for choice in seven["top"]] == [{"label", "probability"}] * 3
-    probabilities = [choice["probability"] for choice in seven["top"]]
-    assert probabilities == sorted(probabilities, reverse=True)
-    assert probabilities[0] == seven["probability"] <= 1
-    assert blank == {
-        **dict.fromkeys(blank),
-        "path": "blank.png",
-        "status": "no-ink",
-        "top": [],
-    }
-    assert (text["status"], text["label"], text["error"]["code"]) == ("error", None, "image")
-
-
-def test_all_classes_sum_to_one_and_no_more_are_named(here: Path) -> None:
-    done = run_birnn("predict", "7.png", "--json", "--top-k", 99, cwd=here)
-    top = done.json["top"]
-    assert sorted(choice["label"] for choice in top) == list("0123456789")
-    assert sum(choice["probability"] for choice in top) == pytest.approx(1, abs=1e-6)
-
-
-def test_a_doubtful_answer_is_marked_and_still_given(here: Path, trained: Path) -> None:
-    """Twenty steps make a network that is hardly sure of anything."""
-    Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save(here / "stroke.png")
-    arguments = ("predict", "stroke.png", "--checkpoint", trained, "-q")
-    assert "? (" in run_birnn(*arguments, cwd=here).out
-    values = run_birnn(*arguments, "--json", cwd=here).json
-    assert values["status"] == "unsure" and values["label"] is not None
-
-
-def test_a_folder_gives_its_pictures_sorted_with_those_below_and_no_others(here: Path) -> None:
-    (here / "more" / ".hidden").mkdir(parents=True)
-    for name in ("more/1.PNG", ".secret.png", "more/.hidden/x.png", "notes.txt"):
-        (here / name).write_bytes((here / "7.png").read_bytes())
-    done = run_birnn("predict", here, "--json", cwd=here)
-    found = [Path(json.loads(line)["path"]).relative_to(here) for line in done.out.splitlines()]
-    assert list(map(str, found)) == ["3.png", "7.png", "blank.png", "more/1.PNG", "text.png"]
-
-
-def test_an_empty_folder_is_an_error_in_its_place(here: Path) -> None:
-    (here / "empty").mkdir()
-    done = run_birnn("predict", "empty", "7.png", cwd=here)
-    assert done.code == 1
-    assert done.out.splitlines()[0].startswith("empty: error: no pictures in this folder")
-    assert done.out.splitlines()[1].startswith("7.png: 7")
-
-
-def test_many_files_are_answered_in_order(here: Path) -> None:
-    names = ["7.png", "3.png", "blank.png"] * 50
-    done = run_birnn("predict", *names, "--json", "--jobs", 3, cwd=here)
-    assert [json.loads(line)["path"] for line in done.out.splitlines()] == names
-
-
-def test_a_picture_on_stdin(here: Path) -> None:
-    done = run_birnn("predict", "-", cwd=here, stdin=(here / "3.png").read_bytes())
-    assert done.out.startswith("-: 3 (")
-    nothing = run_birnn("predict", "-", cwd=here, stdin=b"")
-    assert (nothing.code, nothing.out) == (1, "-: error: the file is empty, expected a picture\n")
-
-
-@pytest.mark.parametrize("name", ["[red]7.png", "two\nlines.png", "a\x1b[31mb.png", "sieben ⑦.png"])
-def test_a_name_cannot_steer_the_terminal_or_break_its_line(here: Path, name: str) -> None:
-    (here / name).write_bytes((here / "7.png").read_bytes())
-    done = run_birnn("predict", name, cwd=here)
-    assert done.code == 0
-    assert len(done.out.splitlines()) == 1 and "\x1b" not in done.out
-    assert done.out.startswith(name.replace("\n", "\\n").replace("\x1b", "\\x1b") + ": 7 (")
-    assert run_birnn("predict", name, "--json", cwd=here).json["path"] == name
-
-
-def test_a_name_that_is_no_text_is_read_all_the_same(here: Path) -> None:
-    raw = os.fsencode(here) + b"/\xff.png"
-    Path(os.fsdecode(raw)).write_bytes((here / "7.png").read_bytes())
-    for options in ([], ["--json"]):
-        done = run_birnn("predict", os.fsdecode(raw), *options, cwd=here)
-        assert done.code == 0, done.err
-
-
-def test_invert_overrules_what_the_reader_finds(here: Path) -> None:
-    """A light 7 on black is read as dark ink on it: not the same answer."""
-    Image.fromarray(pixels_of(here / "7.png").repeat(7, 0).repeat(7, 1)).save(here / "large.png")
-    kept, inverted = (
-        run_birnn("predict", "large.png", "--json", "--invert", invert, cwd=here).json
-        for invert in ("no", "yes")
-    )
-    assert (kept["status"], kept["label"]) == ("ok", "7")
-    assert inverted["top"] != kept["top"]
-
-
-@pytest.fixture(scope="module")
-def three(digits: dict[str, bytes]) -> tuple[np.ndarray, list[tuple[int, int, int, int]]]:
-    """A page with 3, 7 and 0 side by side, dark on light, and where each is."""
-    page, boxes = np.full((300, 700), 245, np.uint8), []
-    for left, name in ((30, "3"), (260, "7"), (470, "0")):
-        picture = Image.open(io.BytesIO(digits[name])).resize((196, 196), Image.Resampling.BICUBIC)
-        levels = np.asarray(picture)
-        page[50:246, left : left + 196] = 245 - (levels * 0.9).astype(np.uint8)
-        rows, columns = np.flatnonzero((levels > 128).any(1)), np.flatnonzero((levels > 128).any(0))
-        boxes.append((left + columns[0], 50 + rows[0], left + columns[-1] + 1, 50 + rows[-1] + 1))
-    return page, boxes
-
-
-def test_several_digits_are_unsure_as_one_and_read_one_by_one(
-    here: Path, three: tuple[np.ndarray, list[tuple[int, int, int, int]]]
-) -> None:
-    page, boxes = three
-    (here / "page.png").write_bytes(png(page))
-    done = run_birnn("predict", "page.png", "--json", cwd=here)
-    assert done.json["status"] == "unsure" and done.json["label"] is not None
-    assert "several digits in 1: --several" in done.err
-    done = run_birnn("predict", "page.png", "--json", "--several", cwd=here)
-    found = [json.loads(line) for line in done.out.splitlines()]
-    assert [(each["label"], each["status"], each["index"]) for each in found] == [
-        *(("3", "ok", 0), ("7", "ok", 1), ("0", "ok", 2))
+def test_answers_come_in_the_order_of_their_chunks_whoever_is_done_first() -> None:
+    waits = ["0.3", "0.01", "0.2", "0", "0.1", "0.02"]
+    slowly = [
+        [sys.executable, "-c", f"import time; time.sleep({wait}); print({wait})"] for wait in waits
     ]
-    for each, box in zip(found, boxes, strict=True):
-        assert np.abs(np.array(each["box"]) - box).max() <= 6
-    text = run_birnn("predict", "page.png", "--several", "-q", cwd=here).out.splitlines()
-    assert [line.partition(" (")[0] for line in text] == [
-        "page.png[0]: 3",
-        "page.png[1]: 7",
-        "page.png[2]: 0",
-    ]
+    said = in_order(subprocess.check_output, slowly, 3)
+    assert [float(line) for line in said] == [float(wait) for wait in waits]
 
 
-@pytest.mark.parametrize("scale", [0.4, 6])
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_boxes_are_in_the_pictures_own_pixels(
-    here: Path, three: tuple[np.ndarray, list[tuple[int, int, int, int]]], scale: float, kind: str
-) -> None:
-    page, boxes = three
-    large = Image.fromarray(page)
-    large = large.resize((round(700 * scale), round(300 * scale)))
-    large.save(here / "page", kind)
-    done = run_birnn("predict", "page", "--json", "--several", cwd=here)
-    found = [json.loads(line)["box"] for line in done.out.splitlines()]
-    assert len(found) == 3
-    assert np.abs(np.array(found) - scale * np.array(boxes)).max() <= 8 * max(1, scale)
+def test_chunks_are_taken_only_as_answers_are() -> None:
+    taken: list[int] = []
+    answers = in_order(str, (taken.append(k) or k for k in range(10_000)), 2)  # type: ignore[func-returns-value]
+    assert next(answers) == "0"
+    answers.close()
+    assert len(taken) <= 4
 
 
-def test_one_digit_is_the_same_with_and_without_several(here: Path) -> None:
-    alone, among = (
-        run_birnn("predict", "7.png", "blank.png", "text.png", "--json", *option, cwd=here)
-        for option in ([], ["--several"])
+def test_a_process_that_dies_is_an_error_and_no_hang() -> None:
+    with pytest.raises(OSError, match="process died"):
+        list(in_order(os._exit, [1, 2, 3], 2))
+
+
+def test_processes_give_the_answers_that_one_gives(folder: Path) -> None:
+    network = checkpoint.load(folders.SHIPPED)
+    alone, shared = (
+        [(answer.source, answer.status, answer.top) for answer in predict(network, inputs, jobs=jobs)]
+        for jobs in (1, 3)
+        for inputs in [find_inputs([str(folder)])]
     )
-    for one, other in zip(alone.out.splitlines(), among.out.splitlines(), strict=True):
-        own = json.loads(other)
-        place = own.pop("index"), own.pop("box")
-        assert json.loads(one) == own
-        assert (place == (None, None)) == (own["status"] != "ok")
+    assert alone == shared
+    assert [path for (path, _), _, _ in alone] == sorted(path for (path, _), _, _ in alone)
+    assert [source.path for source, status, _ in alone if status == "error"] == [
+        str(folder / "1" / "0321.png")
+    ]
+    assert len(alone) == MANY
 
 
-def test_the_stages_of_every_picture_that_could_be_read_are_saved(here: Path) -> None:
-    Image.fromarray(255 - pixels_of(here / "7.png").repeat(9, 0).repeat(9, 1)).save(here / "large.png")
-    names = ("7.png", "large.png", "blank.png", "text.png")
-    done = run_birnn("predict", *names, "--save-stages", "how", cwd=here)
-    assert done.code == 1
-    assert sorted(path.name for path in (here / "how").iterdir()) == ["7.png", "blank.png", "large.png"]
-    sizes = {pixels_of(path).shape for path in (here / "how").iterdir()}
-    assert len(sizes) == 1 and sizes.pop()[1] > 4 * 28
-    again = run_birnn("predict", "7.png", "--save-stages", "how", cwd=here)
-    assert (again.code, again.out) == (1, "")
-    assert "--save-stages" in again.err and "--force" in again.err
+def test_one_on_stdin_is_read_among_many_files(folder: Path) -> None:
+    file = str(folder / "0" / "0000.png")
+    done = run_birnn(
+        *("predict", *[file] * 300, "-", *[file] * 300, "--jobs", 2, "-q"),
+        cwd=folder,
+        stdin=Path(file).read_bytes(),
+    )
+    lines = [line.rpartition(": ")[2] for line in done.out.splitlines()]
+    assert done.code == 0 and len(lines) == 601 and len(set(lines)) == 1
 
 
-def test_preview_shows_what_the_network_reads_on_stderr(here: Path) -> None:
-    done = run_birnn("predict", "7.png", "--preview", "-q", cwd=here)
-    title, *rows = done.err.splitlines()
-    assert title == "7.png"
-    assert len(rows) == 28
-    for row, line in zip(pixels_of(here / "7.png"), rows, strict=True):
-        assert [column for column in range(28) if line.ljust(56)[2 * column] != " "] == [
-            column for column in range(28) if row[column] >= 29
-        ]
+def test_progress_is_on_stderr_and_no_part_of_the_answers(folder: Path) -> None:
+    done = run_birnn("predict", folder, "--json", "--jobs", 2, cwd=folder)
+    assert len([json.loads(line) for line in done.out.splitlines()]) == MANY
+    assert run_birnn("predict", folder, "--json", "-q", cwd=folder).err == ""
 
 
-def test_what_the_network_read_is_saved_under_the_pictures_names(here: Path) -> None:
-    (here / "in" / "deep").mkdir(parents=True)
-    seven, three = ((here / name).read_bytes() for name in ("7.png", "3.png"))
-    for name, content in {"in/a.png": seven, "in/a.tif.png": three, "in/deep/b.png": three}.items():
-        (here / name).write_bytes(content)
-    done = run_birnn("predict", "in", "7.png", "in/a.png", "--save-input", "kept", cwd=here)
-    assert done.code == 0, done.err
-    saved = {str(path.relative_to(here / "kept")) for path in (here / "kept").rglob("*.png")}
-    assert saved == {"a.png", "a.tif.png", "deep/b.png", "7.png", "a-2.png"}
-    for name, own in {"7.png": "7.png", "a-2.png": "7.png", "deep/b.png": "3.png"}.items():
-        assert np.array_equal(pixels_of(here / "kept" / name), pixels_of(here / own))
-
-
-def test_outputs_that_exist_are_refused_unless_forced(here: Path) -> None:
-    (here / "out.jsonl").write_text("mine\n")
-    (here / "kept").mkdir()
-    (here / "kept" / "7.png").write_text("mine")
-    for option, name in (("--output", "out.jsonl"), ("--save-input", "kept")):
-        done = run_birnn("predict", "7.png", option, name, cwd=here)
-        assert (done.code, done.out) == (1, "")
-        assert name in done.err and "--force" in done.err and len(done.err.splitlines()) == 2
-        assert run_birnn("predict", "7.png", option, name, "--force", cwd=here).code == 0
-    assert json.loads((here / "out.jsonl").read_text())["label"] == "7"
-    assert pixels_of(here / "kept" / "7.png").shape == (28, 28)
-
-
-def test_an_output_file_holds_the_same_json_lines(here: Path) -> None:
-    done = run_birnn("predict", "7.png", "text.png", "--output", "out.jsonl", "--json", cwd=here)
-    assert (here / "out.jsonl").read_text() == done.out
-
-
-def test_when_it_cannot_begin_there_is_one_line_and_one_object(here: Path) -> None:
-    (here / "junk.safetensors").write_bytes(bytes(64))
-    for name in ("junk.safetensors", "nowhere", "7.png"):
-        done = run_birnn("predict", "7.png", "--checkpoint", name, "--json", cwd=here)
-        assert done.code == 1 and len(done.err.splitlines()) == 1 and name in done.err
-        assert (done.json["command"], done.json["status"]) == ("predict", "error")
-        assert done.json["error"]["code"] == "checkpoint"
-
-
-def test_a_reader_that_closes_the_pipe_ends_it_quietly(here: Path) -> None:
-    """As `birnn predict … | head -1` does."""
-    command = [sys.executable, "-m", "birnn_cli", "predict", *["7.png"] * 2000]
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_ends_at_once_with_every_finished_answer_written_whole(
+    folder: Path, tmp_path: Path, number: int, code: int
+) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "birnn_cli",
+        "predict",
+        *[str(folder)] * 60,
+        "--jobs",
+        "2",
+        "--json",
+    ]
     with subprocess.Popen(
-        command,
-        cwd=here,
-        env=child_environment(here),
+        [*command, "--output", str(tmp_path / "out.jsonl"), "-q"],
+        env=child_environment(tmp_path),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    ) as process:
-        assert process.stdout is not None and process.stderr is not None
-        process.stdout.readline()
-        process.stdout.close()
-        assert process.stderr.read().decode().splitlines()[1:] == []
-        process.wait(60)
+        start_new_session=True,
+    ) as child:
+        assert child.stdout is not None and child.stderr is not None
+        seen = [child.stdout.readline() for _ in range(300)]
+        os.killpg(child.pid, number)  # as a terminal does: every process of the group
+        asked = time.monotonic()
+        seen += child.stdout.read().splitlines(keepends=True)
+        error = child.stderr.read().decode()
+        assert child.wait(60) == code
+        assert time.monotonic() - asked < 20
+    assert error == "birnn predict: stopped\n"
+    *answers, last = (json.loads(line) for line in seen)
+    assert last["status"] == "interrupted" and len(answers) >= 300
+    written = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert written[: len(answers)] == answers and len(written) - len(answers) in (0, 1)
+    with pytest.raises(ProcessLookupError):  # nobody is left behind
+        for _ in range(100):
+            os.killpg(child.pid, 0)
+            time.sleep(0.1)
 
 
-def test_a_network_of_another_data_set_reads_as_its_checkpoint_says(here: Path, trained: Path) -> None:
-    """A `plain` checkpoint gets the picture as it is: white paper is no empty picture to it."""
-    from dataclasses import replace
+def test_memory_does_not_grow_with_the_number_of_files(folder: Path) -> None:
+    """Inputs are taken as answers are, whatever their number."""
+    network = checkpoint.load(folders.SHIPPED)
+    taken: list[int] = []
 
-    saved = checkpoint.load(trained / checkpoint.FILE_NAME)
-    plain = replace(saved.metadata, config=replace(saved.config, reader="plain"))
-    checkpoint.save(here / "plain.safetensors", replace(saved, metadata=plain))
-    done = run_birnn("predict", "blank.png", "--json", "--checkpoint", "plain.safetensors", cwd=here)
-    assert done.json["label"] is not None
+    def endless() -> object:
+        while True:
+            taken.append(1)
+            yield Input(str(folder / "0" / "0000.png"))
 
-
-def test_what_is_read_and_how_it_was_read_do_not_take_each_others_names(here: Path) -> None:
-    folders = ("--save-input", "both", "--save-stages", "both")
-    done = run_birnn("predict", "7.png", *folders, cwd=here)
-    assert done.code == 2 and "a folder each" in done.err
-    assert not (here / "both").exists()
-
-
-def test_a_caller_that_closed_stdout_or_stderr_gets_the_exit_code(here: Path) -> None:
-    for closed in (">&-", "2>&-", ">&- 2>&-"):
-        for name, code in (("7.png", 0), ("nothing.png", 1)):
-            command = f'"{sys.executable}" -m birnn_cli predict {name} {closed}'
-            done = subprocess.run(
-                command, shell=True, cwd=here, env=child_environment(here), check=False
-            )
-            assert done.returncode == code, command
+    answers = predict(network, endless(), Options(), jobs=2)  # type: ignore[arg-type]
+    for _ in range(3 * CHUNK_FILES):
+        next(answers)
+    answers.close()
+    assert len(taken) <= (3 + 2 * 2 + MIN_CHUNKS) * CHUNK_FILES
 
 
-def test_as_many_processes_read_as_cores_may_be_used() -> None:
-    program = (
-        "import os; from birnn_cli.parallel import usable_cores\n"
-        "assert usable_cores() == len(os.sched_getaffinity(0))\n"
-        "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); assert usable_cores() == 1"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)
+def test_find_inputs_sorts_as_paths_do(tmp_path: Path) -> None:
+    for name in ("b.png", "a/z.png", "a.png", "a/b/c.png", "a-b.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    found = [Path(source.path) for source in find_inputs([str(tmp_path)])]
+    assert found == sorted(found) and len(found) == 5
+
+
+def test_many_28_by_28_pictures_keep_their_pixels(folder: Path) -> None:
+    drawn, _ = strokes.draw("test", 50)
+    network = checkpoint.load(folders.SHIPPED)
+    for k, answer in enumerate(predict(network, find_inputs([str(folder / "0")]))):
+        assert answer.pixels is not None
+        np.testing.assert_array_equal(answer.pixels, drawn[k % 50])
+
+
+def test_a_subfolder_that_cannot_be_read_is_an_error_in_its_place_and_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.png", "b/c.png", "d.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    scan = os.scandir
+
+    def refuse(folder: str) -> object:
+        if folder.endswith("b"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = [Path(source.path).name for source in find_inputs([str(tmp_path)])]
+    assert found == ["a.png", "b", "d.png"]

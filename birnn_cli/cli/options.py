@@ -81,3 +81,7 @@ CheckpointPath = Annotated[
 ]
 AsJson = Annotated[bool, option("Print the result as JSON.", "--json")]
 Quiet = Annotated[bool, option("Show no progress.", "--quiet", "-q")]
+
+
+def silent(_: str) -> None:
+    """Say nothing."""

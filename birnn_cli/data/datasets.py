@@ -17,8 +17,8 @@ from birnn_cli.data.download import Report, download
 from birnn_cli.data.folders import Split, find_labelled, read_labelled
 from birnn_cli.data.idx import damaged, read_idx
 from birnn_cli.errors import DataError, DataUnavailableError
+from birnn_cli.reader import Reader
 from birnn_cli.reader.normalise import SIDE
-from birnn_cli.runs.recipes import Reader
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from birnn_cli.errors import DataError, ImageError
-from birnn_cli.reader import read
+from birnn_cli.reader import Reader, read
 from birnn_cli.reader.decode import find_images
-from birnn_cli.runs.recipes import Reader
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from birnn_cli.reader import Reader
 from birnn_cli.reader.decode import decode
 from birnn_cli.reader.ink import find_ink
 from birnn_cli.reader.light import Grey, Invert, shrink, subtract_paper
 from birnn_cli.reader.normalise import BOX_SIZE, SIDE, centre_by_mass, is_normalised, pad_to_box
-from birnn_cli.runs.recipes import Reader
 
 Pixels = NDArray[np.uint8]
 

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
-from birnn_cli import __version__
 from birnn_cli.errors import CheckpointError
 from birnn_cli.files import write_atomically
 from birnn_cli.runs.recipes import RunConfig
+from birnn_cli.version import __version__
 
 FORMAT = "birnn"
 FORMAT_VERSION = "1"

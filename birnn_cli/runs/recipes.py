@@ -6,8 +6,8 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from birnn_cli.errors import ConfigError
 from birnn_cli.network.architecture import LIMITS, MAX_FORGET_BIAS, Architecture, Readout
+from birnn_cli.reader import Reader
 
-Reader = Literal["digit", "plain"]
 RecipeName = Literal["notebook", "fast", "best"]
 Schedule = Literal["constant", "one-cycle"]
 Optimizer = Literal["adam", "muon"]

@@ -9,9 +9,10 @@ from birnn_cli.data import strokes
 from birnn_cli.data.datasets import DataSet, default_data_dir, open_or_fall_back
 from birnn_cli.data.download import Report
 from birnn_cli.errors import ConfigError, RunError
+from birnn_cli.reader import Reader
 from birnn_cli.runs import checkpoint, folders
 from birnn_cli.runs.checkpoint import Checkpoint
-from birnn_cli.runs.recipes import NETWORK_VALUES, RECIPES, Reader, Recipe, RecipeName, RunConfig
+from birnn_cli.runs.recipes import NETWORK_VALUES, RECIPES, Recipe, RecipeName, RunConfig
 from birnn_cli.training.device import resolve_device, resolve_precision
 from birnn_cli.training.distributed import ALONE, Group
 from birnn_cli.training.run import Session, TrainResult, result

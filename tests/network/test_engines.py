@@ -20,10 +20,11 @@ from birnn_cli.runs.folders import SHIPPED
 from birnn_cli.runs.recipes import RECIPES
 from birnn_cli.training.batches import random_generator
 from birnn_cli.training.loop import Training
+from tests.conftest import TESTS
 
 # Three Adam steps of the notebook's network in TensorFlow 2.15: images, labels, and before and after
 # each step the weights, the logits and the loss.
-TENSORFLOW = Path(__file__).with_name("tensorflow_step.npz")
+TENSORFLOW = TESTS / "tensorflow_step.npz"
 NETWORKS = [
     Architecture(hidden_size=hidden, num_layers=layers, readout=readout, num_classes=classes)
     for readout in ("last", "states", "pool")

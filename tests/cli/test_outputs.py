@@ -9,9 +9,9 @@ import pytest
 from birnn_cli.cli.outputs import Answers
 from birnn_cli.errors import OutputError
 from birnn_cli.prediction import find_inputs
-from tests.conftest import run_birnn
+from tests.conftest import EXAMPLES, run_birnn
 
-DIGITS = Path(__file__).parent.parent / "examples" / "digits"
+DIGITS = EXAMPLES / "digits"
 # Of each picture, its path and how many digits are read in it, or None where it is read as one.
 PICTURES: list[tuple[str, int | None]] = [
     ("a.png", None),

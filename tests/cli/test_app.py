@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from birnn_cli import __version__
 from birnn_cli.data import strokes
 from birnn_cli.runs import checkpoint
 from birnn_cli.runs.recipes import RECIPES, Recipe
+from birnn_cli.version import __version__
 from tests.conftest import Done, run_birnn
 
 SHORT = ("--samples", 2700, "--device", "cpu")

@@ -23,12 +23,12 @@ from birnn_cli.reader import decode, read
 from birnn_cli.runs import checkpoint, folders
 from birnn_cli.runs.checkpoint import Checkpoint
 from birnn_cli.text import percent
-from tests.conftest import REAL_DATA_DIR, make_network
-from tests.test_page import HOSTILE
+from tests.conftest import EXAMPLES, REAL_DATA_DIR, make_network
+from tests.export.test_page import HOSTILE
 
-EXAMPLES = Path(__file__).parent.parent / "examples" / "digits"
+DIGITS_FOLDER = EXAMPLES / "digits"
 # A TIFF is nothing that browsers show.
-PICTURES = sorted(path for path in EXAMPLES.iterdir() if path.suffix != ".tif")
+PICTURES = sorted(path for path in DIGITS_FOLDER.iterdir() if path.suffix != ".tif")
 # A 7, as shares of the sheet's side.
 SEVEN = ((0.3, 0.32), (0.7, 0.3), (0.6, 0.45), (0.5, 0.62), (0.45, 0.82))
 PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
@@ -221,8 +221,8 @@ def test_a_file_that_the_browser_cannot_show_is_named_and_changes_nothing(
     open_page: Any, shipped: Checkpoint
 ) -> None:
     opened = open_page(shipped)
-    assert opened.load(EXAMPLES / "8-inverted.png").startswith("8 (")
-    assert "4-16-bit.tif cannot be read" in opened.load(EXAMPLES / "4-16-bit.tif")
+    assert opened.load(DIGITS_FOLDER / "8-inverted.png").startswith("8 (")
+    assert "4-16-bit.tif cannot be read" in opened.load(DIGITS_FOLDER / "4-16-bit.tif")
     assert opened.answer.startswith("8 (")
 
 
@@ -331,7 +331,7 @@ def test_undo_takes_back_strokes_pictures_and_clear(open_page: Any, shipped: Che
     assert (opened.answer, opened.said) == ("no ink", "no ink")
     opened.keys("clear", "z", held="\ue009")  # Ctrl+Z
     assert opened.answer == drawn
-    assert opened.load(EXAMPLES / "3-marker.png").startswith("3 (")
+    assert opened.load(DIGITS_FOLDER / "3-marker.png").startswith("3 (")
     opened.draw(SEVEN)  # in place of the picture, not on it
     assert opened.answer == drawn
     for expected in ("3 (", drawn, "no ink", "no ink"):
@@ -356,8 +356,8 @@ def test_each_step_shows_the_answers_to_the_first_and_to_the_last_rows(
     open_page: Any, shipped: Checkpoint
 ) -> None:
     opened = open_page(shipped)
-    opened.load(EXAMPLES / "1-mnist.png")
-    with Image.open(EXAMPLES / "1-mnist.png") as picture:
+    opened.load(DIGITS_FOLDER / "1-mnist.png")
+    with Image.open(DIGITS_FOLDER / "1-mnist.png") as picture:
         pixels = np.asarray(picture)
     opened.keys("step", "\ue010", *["\ue012"] * 11)  # to the end, then to the left
     assert opened.step == "17 of 28"
@@ -404,7 +404,7 @@ def test_pictures_can_be_dropped_and_pasted(way: str, open_page: Any, shipped: C
         const settings = {bubbles: true, cancelable: true, dataTransfer: data, clipboardData: data};
         const kind = arguments[1] === "drop" ? DragEvent : ClipboardEvent;
         document.body.dispatchEvent(new kind(arguments[1], settings));"""
-    opened.run(script, base64.b64encode((EXAMPLES / "2-tiny.bmp").read_bytes()).decode(), way)
+    opened.run(script, base64.b64encode((DIGITS_FOLDER / "2-tiny.bmp").read_bytes()).decode(), way)
     assert opened.wait(lambda: opened.said).startswith("2 (")
 
 

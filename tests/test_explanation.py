@@ -20,9 +20,9 @@ from birnn_cli.network.rows import to_rows
 from birnn_cli.report import explanation_figure
 from birnn_cli.runs import checkpoint, folders
 from birnn_cli.runs.checkpoint import Checkpoint
-from tests.conftest import run_birnn
+from tests.conftest import EXAMPLES, run_birnn
 
-SEVEN = Path(__file__).parent.parent / "examples" / "digits" / "7-photo.jpg"
+SEVEN = EXAMPLES / "digits" / "7-photo.jpg"
 SHIPPED = checkpoint.load(folders.SHIPPED)
 
 

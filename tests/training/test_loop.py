@@ -277,7 +277,7 @@ def test_what_cuda_recorded_learns_as_what_it_did_not(name: RecipeName) -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_cuda_gives_the_same_bits_twice_when_asked_to(name: RecipeName) -> None:
     program = (
-        "import sys; from tests.test_training import RECIPES, on_cuda\n"
+        "import sys; from tests.training.test_loop import RECIPES, on_cuda\n"
         "recipe = RECIPES[sys.argv[1]].override({'batch_size': 64, 'samples': 3201})\n"
         "one, two = (on_cuda(recipe, deterministic=True).weights() for _ in range(2))\n"
         "assert all((one[name] == two[name]).all() for name in one)"

@@ -13,9 +13,9 @@ import pytest
 
 from birnn_cli import files
 from birnn_cli.data import strokes
-from tests.conftest import child_environment, run_birnn
+from tests.conftest import TESTS, child_environment, run_birnn
 
-ROOT = Path(__file__).parent.parent
+ROOT = TESTS.parent
 RANDOM_KILLS = 100
 
 
@@ -24,7 +24,7 @@ def counts(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     """What happened when a run was broken at every call and at random moments."""
     scratch = tmp_path_factory.mktemp("faults")
     done = subprocess.run(
-        [sys.executable, "-m", "tests.faults", small_data, scratch, str(RANDOM_KILLS)],
+        [sys.executable, "-m", "tests.training.faults", small_data, scratch, str(RANDOM_KILLS)],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},  # it forks, which threads do not survive
         capture_output=True,
@@ -59,7 +59,7 @@ def test_a_second_ctrl_c_ends_at_once(small_data: Path, tmp_path: Path) -> None:
     """The first is noted when the step is done; here a step takes far longer than anyone waits."""
     program = (
         "import sys, time\n"
-        "from birnn_cli.training import Training\n"
+        "from birnn_cli.training.loop import Training\n"
         "Training._learn = lambda *_: (print('learning', flush=True), time.sleep(60))\n"
         "from birnn_cli.__main__ import main\n"
         "main()"

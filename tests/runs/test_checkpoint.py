@@ -22,6 +22,7 @@ from birnn_cli.runs import checkpoint
 from birnn_cli.runs.checkpoint import Checkpoint, CheckpointMetadata
 from birnn_cli.runs.folders import SHIPPED
 from birnn_cli.runs.recipes import RECIPES, RunConfig
+from tests.conftest import TESTS
 
 
 def small(step: int = 3) -> Checkpoint:
@@ -283,7 +284,7 @@ def test_the_shipped_model_is_small_whole_and_bare() -> None:
 
 def test_the_first_checkpoint_of_this_format_loads_for_ever() -> None:
     """Written by version 0.1.0 before recipes had all of today's values; its logits were torch's."""
-    golden = checkpoint.load(Path(__file__).with_name("golden_v1.safetensors"))
+    golden = checkpoint.load(TESTS / "golden_v1.safetensors")
     about = golden.metadata
     assert (about.step, about.samples, about.complete) == (23, 2944, True)
     assert about.config.recipe == replace(

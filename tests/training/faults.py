@@ -1,4 +1,4 @@
-"""Break a run on purpose, many times, and count: `python -m tests.faults DATA_DIR SCRATCH RANDOM_KILLS`.
+"""Break a run on purpose, many times, and count: `python -m tests.training.faults DATA SCRATCH KILLS`.
 
 One process loads torch and then forks a child for each fault, so that a hundred take seconds.
 """
