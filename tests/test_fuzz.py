@@ -35,7 +35,7 @@ fuzz = settings(
     print_blob=True,
 )
 
-GOLDEN = TESTS / "golden_v1.safetensors".read_bytes()
+GOLDEN = (TESTS / "golden_v1.safetensors").read_bytes()
 KINDS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 
 

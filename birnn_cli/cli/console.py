@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # it shows what others make, and must not load torch for `pre
 
     from birnn_cli.evaluation import Evaluation
     from birnn_cli.prediction import Prediction
-    from birnn_cli.training.run import TrainResult
+    from birnn_cli.training.loop import TrainResult
 
 BLOCKS, SPARKLINE_WIDTH = "▁▂▃▄▅▆▇█", 40
 # Confusion matrices of more classes do not fit 80 columns: their largest confusions are listed.
@@ -80,10 +80,7 @@ def show_training(done: "TrainResult") -> None:
     result(f"trained     {done.recipe} on {done.dataset}: {done.steps:,} steps, {done.samples:,} images")
     if done.train_seconds:
         seconds, rate = done.train_seconds, done.samples_per_second
-        saving, showing = (percent(part / seconds) for part in (done.save_seconds, done.display_seconds))
-        warm_up = f", after {done.warm_up_seconds:.1f} s of warm-up" if done.warm_up_seconds else ""
-        result(f"speed       {seconds:.1f} s, {rate:,.0f} images/s on {done.device}{warm_up}")
-        result(f"of it       {saving} saving, {showing} showing")
+        result(f"speed       {seconds:.1f} s, {rate:,.0f} images/s on {done.device}")
     if done.final:
         result(f"last batch  loss {done.final['loss']:.4f}, accuracy {percent(done.final['accuracy'])}")
     if done.validation:

@@ -56,7 +56,7 @@ def evaluate(
         from birnn_cli.cli import console, progress
         from birnn_cli.data import datasets
         from birnn_cli.runs import folders
-        from birnn_cli.training.distributed import joined
+        from birnn_cli.training.distributed import joined_group as joined
 
         group = opened.enter_context(joined("cpu"))
         quiet = quiet or not group.is_leader

@@ -1,10 +1,8 @@
-"""Ctrl-C and SIGTERM: an exception at once, or a note to stop when the step is done."""
+"""What happens at Ctrl-C and SIGTERM: an exception at once, or a note to stop when the step is done."""
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
-from typing import NoReturn
+from types import FrameType, TracebackType
+from typing import Any, NoReturn
 
 
 class Terminated(KeyboardInterrupt):
@@ -20,23 +18,35 @@ def _terminate(*_: object) -> NoReturn:
     raise Terminated
 
 
-@contextmanager
-def noted(*, patient: bool = False) -> Iterator[list[int]]:
-    """Note the first Ctrl-C or SIGTERM in the list that is given; the second ends at once.
+class NotedSignals:
+    """Within a `with`, the first Ctrl-C or SIGTERM is noted, and the second ends the process at once.
 
     Args:
-        patient: Whether a second one is passed over: `torchrun` sends its own after Ctrl-C.
+        patient: Whether a second one is ignored: `torchrun` sends its own after Ctrl-C.
     """
-    seen: list[int] = []
 
-    def note(number: int, _: FrameType | None) -> None:
-        if seen and not patient:
-            raise Terminated if signal.SIGTERM in (number, *seen) else KeyboardInterrupt
-        seen.append(number)
+    def __init__(self, *, patient: bool = False) -> None:
+        self._patient, self._seen = patient, list[int]()
+        self._before: dict[signal.Signals, Any] = {}
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield seen
-    finally:
-        for number, handler in before.items():
+    def first(self) -> int:
+        """The number of the signal that was noted, 0 before there is one."""
+        return self._seen[0] if self._seen else 0
+
+    def __enter__(self) -> "NotedSignals":
+        self._before = {
+            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """Handle signals as before."""
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        if self._seen and not self._patient:
+            raise Terminated if signal.SIGTERM in (number, *self._seen) else KeyboardInterrupt
+        self._seen.append(number)

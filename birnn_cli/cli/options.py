@@ -8,7 +8,8 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 
-from birnn_cli.runs.recipes import RECIPES, Recipe
+from birnn_cli.errors import ConfigError
+from birnn_cli.runs.recipes import Recipe, check_value
 
 
 def option(help_text: str, *names: str, default: str | bool = True, **settings: Any) -> Any:
@@ -38,24 +39,36 @@ def parse_shard(text: str) -> Shard:
     return Shard(int(number), int(shards))
 
 
+def _check(name: str) -> Callable[[Any], Any]:
+    """A callback that refuses a value which the recipe would refuse."""
+
+    def check(value: Any) -> Any:
+        if value is not None:
+            try:
+                check_value(Recipe, name, value)
+            except ConfigError as error:
+                raise typer.BadParameter(f"{error}.") from None
+        return value
+
+    return check
+
+
 def with_recipe_values(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command an option for each of a recipe's values, where its signature has `**values`."""
     signature = inspect.signature(command)
     *own, _ = signature.parameters.values()
-    kinds = get_type_hints(Recipe)
+    types = get_type_hints(Recipe)
     for value in fields(Recipe):
-        settings, shown = dict(value.metadata), getattr(RECIPES["notebook"], value.name)
-        if settings.pop("above", None) is not None:
-            settings["callback"] = positive
-        if not isinstance(shown, str | bool):
-            settings["metavar"] = "N" if isinstance(shown, int) else "X"
-        shown_option = option(
-            settings.pop("help"),
-            default="no" if shown is False else str(shown) if isinstance(shown, str) else f"{shown:,}",
+        default = value.default
+        metavar = None if isinstance(default, str | bool) else "N" if isinstance(default, int) else "X"
+        value_option = option(
+            value.metadata["help"],
+            default="no" if default is False else f"{default:,}" if metavar else str(default),
             rich_help_panel="In place of the recipe's values (shown: those of notebook)",
-            **settings,
+            metavar=metavar,
+            callback=_check(value.name),
         )
-        kind = Annotated[kinds[value.name] | None, shown_option]  # type: ignore[valid-type, name-defined]
+        kind = Annotated[types[value.name] | None, value_option]  # type: ignore[valid-type, name-defined]
         own.append(
             inspect.Parameter(value.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
         )

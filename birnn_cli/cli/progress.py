@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from birnn_cli.data.download import Report
     from birnn_cli.training.loop import StepResult
-    from birnn_cli.training.run import Session
+    from birnn_cli.training.run import Run
 
 # Seconds between two pictures of a live display: at a few milliseconds each, well under 2 % of the time.
 LIVE_SECONDS = 0.4
@@ -128,8 +128,8 @@ def answers(total: int) -> Iterator[Callable[[str, bool], None]]:
             refresh()
 
 
-def show_steps(session: "Session", steps: "Iterable[StepResult]", *, quiet: bool) -> None:
-    """Take a session's steps to their end: live on a terminal, now and then a row elsewhere."""
+def show_steps(run: "Run", steps: "Iterable[StepResult]", *, quiet: bool) -> None:
+    """Take a run's steps to their end: live on a terminal, now and then a row elsewhere."""
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -139,7 +139,7 @@ def show_steps(session: "Session", steps: "Iterable[StepResult]", *, quiet: bool
         TimeRemainingColumn(compact=True),
         "left",
     )
-    total, first, figures = session.total_steps, session.first_step, ""
+    total, first, figures = run.total_steps, run.first_step, ""
     # Drawn by hand, not by a thread of Rich's: what it costs is then part of what showing costs.
     with _live(*columns, quiet=quiet, expand=True, auto_refresh=False) as progress:
         if progress is not None:
@@ -151,7 +151,7 @@ def show_steps(session: "Session", steps: "Iterable[StepResult]", *, quiet: bool
                 rate = (step.step - first) / (now - started)
                 figures = (
                     f"loss {step.batch.loss:.3f}  accuracy {percent(step.batch.accuracy)}  "
-                    f"{rate * session.config.recipe.batch_size:,.0f} images/s"
+                    f"{rate * run.config.recipe.batch_size:,.0f} images/s"
                 )
             if progress is not None:
                 if now - shown_at >= LIVE_SECONDS or step.step == total:

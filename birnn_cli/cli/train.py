@@ -1,24 +1,14 @@
-"""`birnn train`: learn to read digits, and save checkpoints as it goes."""
+"""`birnn train`: learn to read digits, and save checkpoints along the way."""
 
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from birnn_cli.cli.exits import reporting
-from birnn_cli.cli.options import (
-    AsJson,
-    DataDir,
-    Quiet,
-    option,
-    positive,
-    with_recipe_values,
-)
+from birnn_cli.cli.options import AsJson, DataDir, Quiet, option, positive, with_recipe_values
 from birnn_cli.reader import Reader
 from birnn_cli.runs.recipes import LARGEST, RecipeName
-
-if TYPE_CHECKING:
-    pass
 
 
 @with_recipe_values
@@ -28,27 +18,29 @@ def train(
         str | None,
         option(
             "auto (MNIST, else strokes), mnist, fashion-mnist, kmnist, qmnist, emnist-digits, "
-            "emnist-letters, strokes (drawn by birnn itself), or a folder with one subfolder of "
-            "images a class.",
+            "emnist-letters, strokes (digits drawn by birnn), or a folder with one subfolder of "
+            "images per class.",
             default="auto",
         ),
     ] = None,
     data_dir: DataDir = None,
     reader: Annotated[
         Reader | None,
-        option("A folder's pictures: find the digit, or plain grey 28 by 28.", default="digit"),
+        option(
+            "How a folder's pictures are read: find the digit, or plain 28×28 grey.", default="digit"
+        ),
     ] = None,
     init: Annotated[
         Path | None,
         option(
             "A checkpoint file or a run folder to take the first weights from; the head is new where "
             "its classes are others.",
-            default="drawn anew",
+            default="random weights",
         ),
     ] = None,
     output: Annotated[Path | None, option("The run folder.", default="runs/<recipe>-<number>")] = None,
     resume: Annotated[
-        bool, option("Go on with the run in --output, or the newest interrupted one.", "--resume")
+        bool, option("Resume the run in --output, or the newest interrupted one.", "--resume")
     ] = False,
     save_every: Annotated[float, option("Seconds between saves.", callback=positive)] = 2.0,
     seed: Annotated[
@@ -57,7 +49,7 @@ def train(
     ] = None,
     device: Annotated[str | None, option("auto, cpu, cuda, cuda:N or mps.", default="auto")] = None,
     deterministic: Annotated[
-        bool, option("The same bits twice on a GPU too, if more slowly.", "--deterministic")
+        bool, option("Give the same bits twice on a GPU too, if more slowly.", "--deterministic")
     ] = False,
     tensorboard: Annotated[
         bool, option("Keep curves for TensorBoard in the run folder too.", "--tensorboard")
@@ -66,51 +58,51 @@ def train(
     quiet: Quiet = False,
     **values: Any,
 ) -> None:
-    """Learn to read digits; save checkpoints as it goes."""
+    """Learn to read digits; save checkpoints along the way."""
+    options = {
+        "recipe": recipe,
+        "dataset": dataset,
+        "data_dir": data_dir,
+        "reader": reader,
+        "init": init,
+        "output": output,
+        "save_every": save_every,
+        "seed": seed,
+        "device": device,
+        "deterministic": deterministic,
+        **{name: value for name, value in values.items() if value is not None},
+    }
     with reporting("train", as_json=as_json), ExitStack() as opened:
-        from birnn_cli.cli import console, progress
-        from birnn_cli.runs import folders
+        from birnn_cli.cli import console, interrupts, progress
+        from birnn_cli.runs.folders import read_metrics
         from birnn_cli.training import tensorboard as curves
-        from birnn_cli.training.distributed import joined
-        from birnn_cli.training.options import TrainOptions, open_session
-        from birnn_cli.training.run import Session
+        from birnn_cli.training.distributed import joined_group
+        from birnn_cli.training.run import Run, RunContext
 
-        request = TrainOptions(
-            recipe=recipe,
-            overrides={name: value for name, value in values.items() if value is not None},
-            dataset=dataset,
-            data_dir=data_dir,
-            reader=reader,
-            init=init,
-            output=output,
-            resume=resume,
-            seed=seed,
-            device=device,
-            deterministic=deterministic,
-            save_every=save_every,
-        )
         if tensorboard:
-            curves.writer_class()  # says that it is missing before anything is begun
-        group = opened.enter_context(joined(device))
+            curves.writer_class()  # reports that it is missing before anything is begun
+        group = opened.enter_context(joined_group(device))
         quiet = quiet or not group.is_leader
-        with progress.download(quiet=quiet) as report:
-            run = open_session(request, report, console.warn, group)
-        if isinstance(run, Session):
-            if not quiet:
-                console.note(f"training on {run.config.dataset}, {run.config.device}, in {run.folder}")
-            steps = run.steps()
-            if tensorboard and group.is_leader:
-                steps = curves.drawn(steps, run.folder, run.first_step)
+        signals = interrupts.NotedSignals(patient=group.size > 1)
+        with progress.download(quiet=quiet) as on_download:
+            context = RunContext(
+                group=group, stop=signals.first, warn=console.warn, on_download=on_download
+            )
+            run = (Run.resume if resume else Run.begin)(context=context, **options)
+        if run.is_finished and group.is_leader:
+            console.note(f"the run in {run.folder} is finished: nothing to resume")
+        elif not quiet:
+            console.note(f"training on {run.config.dataset}, {run.config.device}, in {run.folder}")
+        steps = run.steps()
+        if tensorboard and group.is_leader:
+            steps = curves.written(steps, run.folder, run.first_step)
+        with signals:
             progress.show_steps(run, steps, quiet=quiet)
-            done = run.result()
-        else:
-            done = run
-            if group.is_leader:
-                console.note(f"the run in {run.run} is finished: nothing to resume")
         if not group.is_leader:
             return
+        result = run.result()
         if as_json:
-            console.result_json({"command": "train", "status": "ok", **asdict(done)})
+            console.result_json({"command": "train", "status": "ok", **asdict(result)})
         else:
-            console.show_curves(folders.read_metrics(Path(done.run)))
-            console.show_training(done)
+            console.show_curves(read_metrics(run.folder))
+            console.show_training(result)

@@ -7,7 +7,6 @@ where training may go on), and four texts in the header's metadata: `format`, `f
 
 import hashlib
 import json
-import os
 import platform
 import re
 from collections.abc import Iterator, Mapping
@@ -15,14 +14,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors import numpy as safetensors
 
-from birnn_cli.errors import CheckpointError
+from birnn_cli.errors import CheckpointError, ConfigError
 from birnn_cli.files import write_atomically
 from birnn_cli.runs.recipes import RunConfig
 from birnn_cli.version import __version__
@@ -31,9 +30,7 @@ FORMAT = "birnn"
 FORMAT_VERSION = "1"
 FILE_NAME = "checkpoint.safetensors"
 
-# No header of ours comes near it; it keeps a hostile one from being read at all.
-MAX_HEADER_BYTES = 1 << 20
-_OWN_DIGEST = re.compile(rb'"sha256":"[^"]*"')
+_SHA256_FIELD = re.compile(rb'"sha256":"[^"]*"')
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
@@ -130,11 +127,11 @@ def save(path: Path, checkpoint: Checkpoint, dtype: type = np.float32) -> None:
     }
     content = safetensors.save(arrays, metadata)
     digest = hashlib.sha256(content).hexdigest()
-    write_atomically(path, content.replace(_digest_field("0" * 64), _digest_field(digest), 1))
+    write_atomically(path, content.replace(_sha256_field("0" * 64), _sha256_field(digest), 1))
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint and check all of it: form, digest, version, shapes, finite numbers.
+    """Read a checkpoint and check all of it: format, SHA-256, version, shapes, finite numbers.
 
     Args:
         path: A checkpoint file.
@@ -142,43 +139,44 @@ def load(path: Path) -> Checkpoint:
     Raises:
         CheckpointError: It is not there, cannot be read, or fails a check.
     """
-    with _open(path) as file:
-        metadata = _read_metadata(path, file)
-        about = _about(path, metadata)
-        # By pieces: a file that is not what it says must not fill the memory first.
-        if _digest(file) != metadata["sha256"]:
+    with _opened(path) as (file, header):
+        metadata = _parse_metadata(path, header)
+        # In pieces, and before the arrays: a file that is not what it says must not fill the memory.
+        if _sha256_of(path) != header["sha256"]:
             raise _damaged(path, "its SHA-256 differs from the one that it states")
-        file.seek(0)
-        try:
-            arrays = safetensors.load(file.read())
-        except (SafetensorError, KeyError, ValueError) as error:
-            raise _damaged(path, str(error)) from None
+        arrays = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
     weights, training = (
-        {
-            name.removeprefix(prefix): array.astype(np.float32)
-            for name, array in arrays.items()
-            if name.startswith(prefix)
-        }
+        {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
         for prefix in ("model.", "training.")
     )
-    expected = about.config.architecture.parameter_shapes()
+    expected = metadata.config.architecture.parameter_shapes()
     if {name: array.shape for name, array in weights.items()} != expected:
         raise _damaged(path, "its arrays are not those of the network that it describes")
     if not all(np.isfinite(array).all() for array in [*weights.values(), *training.values()]):
         raise _damaged(path, "it holds numbers that are not finite")
-    return Checkpoint(metadata=about, weights=weights, training=training)
+    return Checkpoint(metadata=metadata, weights=weights, training=training)
+
+
+def load_metadata(path: Path) -> CheckpointMetadata:
+    """What a checkpoint file says of itself, from its header alone; the SHA-256 is not checked.
+
+    Raises:
+        CheckpointError: It is not there, cannot be read, or is no checkpoint.
+    """
+    with _opened(path) as (_, header):
+        return _parse_metadata(path, header)
 
 
 def describe(path: Path, checkpoint: Checkpoint) -> dict[str, Any]:
     """All that is known of a checkpoint that was loaded from a file, as plain JSON values."""
-    with _open(path) as file:
-        digest = _read_metadata(path, file)["sha256"]
-    about, config = checkpoint.metadata, checkpoint.config
+    with _opened(path) as (_, header):
+        sha256 = header["sha256"]
+    metadata, config = checkpoint.metadata, checkpoint.config
     return {
         "checkpoint": str(path),
         "bytes": path.stat().st_size,
         "format_version": FORMAT_VERSION,
-        "sha256": digest,
+        "sha256": sha256,
         "verified": True,  # or it would not have been loaded
         "resumable": bool(checkpoint.training),
         "network": asdict(config.architecture),
@@ -190,86 +188,74 @@ def describe(path: Path, checkpoint: Checkpoint) -> dict[str, Any]:
             if name not in ("recipe", "recipe_name")
         },
         "values": asdict(config.recipe),
-        **{name: value for name, value in about.to_dict().items() if name != "config"},
+        **{name: value for name, value in metadata.to_dict().items() if name != "config"},
     }
 
 
-def load_metadata(path: Path) -> CheckpointMetadata:
-    """What a checkpoint file says of itself, from its header alone; the digest is not checked.
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, Mapping[str, str]]]:
+    """A safetensors file and the texts of its header, of our format and version.
 
     Raises:
-        CheckpointError: It is not there, cannot be read, or is none.
+        CheckpointError: Whatever is wrong with it.
     """
-    with _open(path) as file:
-        return _about(path, _read_metadata(path, file))
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[BinaryIO]:
-    """A plain file to read from; whatever goes wrong with it is a CheckpointError."""
+    if path.exists() and not path.is_file():  # a pipe, whose opening would wait for a writer
+        raise CheckpointError(f"{path} is no plain file, expected a checkpoint or a run folder")
     try:
-        if path.exists() and not path.is_file():  # a pipe, whose opening would wait for a writer
-            raise CheckpointError(f"{path} is no plain file, expected a checkpoint or a run folder")
-        with path.open("rb") as file:
-            yield file
+        with safe_open(path, framework="np") as file:
+            header = file.metadata() or {}
+            _check_header(path, header)
+            yield file, header
     except FileNotFoundError:
         raise CheckpointError(
             f"{path} is not there: expected a checkpoint file or a run folder, as `birnn train` makes"
         ) from None
+    except SafetensorError:
+        raise _foreign(path) from None
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _read_metadata(path: Path, file: BinaryIO) -> Mapping[str, str]:
-    """The texts in the header: of this format, of this version, of a file of the right size."""
-    size = os.fstat(file.fileno()).st_size
-    length = int.from_bytes(file.read(8), "little")
-    try:
-        if not 2 <= length <= min(size - 8, MAX_HEADER_BYTES):
-            raise ValueError
-        header = json.loads(file.read(length))
-        metadata = header.pop("__metadata__")
-        if metadata["format"] != FORMAT:
-            raise ValueError
-        expected = 8 + length + max(entry["data_offsets"][1] for entry in header.values())
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
+def _check_header(path: Path, header: Mapping[str, str]) -> None:
+    """Refuse another format, another version, and a file that states no SHA-256."""
+    if header.get("format") != FORMAT:
+        raise _foreign(path)
+    if header.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(
-            f"{path} is no checkpoint of birnn, or a truncated one: expected a file that "
-            "`birnn train` wrote; train again or name another with --checkpoint"
-        ) from None
-    if metadata.get("format_version") != FORMAT_VERSION:
-        raise CheckpointError(
-            f"{path} has format version {metadata.get('format_version')!r}, expected "
+            f"{path} has format version {header.get('format_version')!r}, expected "
             f"{FORMAT_VERSION!r}: use the version of birnn that wrote it, or a newer one"
         )
-    if not isinstance(metadata.get("sha256"), str) or len(metadata["sha256"]) != 64:
+    if len(header.get("sha256", "")) != 64:
         raise _damaged(path, "it states no SHA-256")
-    if size != expected:
-        raise _damaged(path, f"it has {size} bytes, expected {expected}")
-    return metadata  # type: ignore[no-any-return]
 
 
-def _digest(file: BinaryIO) -> str:
-    """SHA-256 of a file with the characters of its own digest taken as zeros."""
-    file.seek(0)
-    length = int.from_bytes(file.read(8), "little")
-    file.seek(0)
-    start = file.read(8 + length)
-    digest = hashlib.sha256(_OWN_DIGEST.sub(_digest_field("0" * 64), start, 1))
-    while piece := file.read(1 << 20):
-        digest.update(piece)
-    return digest.hexdigest()
+def _sha256_of(path: Path) -> str:
+    """SHA-256 of a file whose own 64 characters of SHA-256, in the header, are taken as zeros."""
+    with path.open("rb") as file:
+        start = file.read(8)
+        start += file.read(int.from_bytes(start, "little"))  # the header's length, then the header
+        sha256 = hashlib.sha256(_SHA256_FIELD.sub(_sha256_field("0" * 64), start, 1))
+        while piece := file.read(1 << 20):
+            sha256.update(piece)
+    return sha256.hexdigest()
 
 
-def _about(path: Path, metadata: Mapping[str, str]) -> CheckpointMetadata:
+def _parse_metadata(path: Path, header: Mapping[str, str]) -> CheckpointMetadata:
     try:
-        return CheckpointMetadata.from_dict(json.loads(metadata["about"]))
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise _damaged(path, f"its description cannot be understood ({error})") from None
+        return CheckpointMetadata.from_dict(json.loads(header["about"]))
+    except (ConfigError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise _damaged(path, f"its metadata cannot be understood ({error})") from None
 
 
-def _digest_field(digest: str) -> bytes:
+def _sha256_field(digest: str) -> bytes:
     return f'"sha256":"{digest}"'.encode()
+
+
+def _foreign(path: Path) -> CheckpointError:
+    return CheckpointError(
+        f"{path} is no checkpoint of birnn, or a truncated one: expected a file that "
+        "`birnn train` wrote; train again or name another with --checkpoint"
+    )
 
 
 def _damaged(path: Path, reason: str) -> CheckpointError:

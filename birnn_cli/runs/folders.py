@@ -1,4 +1,4 @@
-"""Run folders on disk: made, described, logged to, found again. No torch, no data."""
+"""Run folders on disk: made, locked, described, written to, found again. No torch, no data."""
 
 import contextlib
 import json
@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from birnn_cli.errors import CheckpointError, RunError
+from birnn_cli.errors import CheckpointError, ConfigError, RunError
 from birnn_cli.files import write_atomically
 from birnn_cli.runs import checkpoint
 from birnn_cli.runs.checkpoint import Checkpoint, CheckpointMetadata
 from birnn_cli.runs.recipes import RunConfig
+from birnn_cli.text import percent
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -23,8 +24,8 @@ CONFIG, METRICS, LOCK = "config.json", "metrics.jsonl", ".lock"
 SHIPPED = Path(__file__).with_name("shipped.safetensors")
 
 
-def check_free(folder: Path) -> None:
-    """Refuse a folder that holds a run.
+def refuse_existing_run(folder: Path) -> None:
+    """Refuse a folder that holds a run, finished or not.
 
     Raises:
         RunError: It does, or it is no folder.
@@ -32,8 +33,7 @@ def check_free(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file, expected a folder for the run: name another --output")
     if (folder / CONFIG).exists():
-        about = _about(folder)
-        if about is not None and about.complete:
+        if _is_finished(folder):
             raise RunError(f"{folder} holds a finished run: name another --output, or move it away")
         raise RunError(
             f"{folder} holds an unfinished run: go on with it by `birnn train --resume --output "
@@ -44,13 +44,13 @@ def check_free(folder: Path) -> None:
             raise RunError(f"{folder} holds a {name} of something else: name another --output")
 
 
-def claim(folder: Path) -> "FileLock":
-    """Take a run folder for as long as the lock is held; the process's end, any end, gives it back.
+def lock_folder(folder: Path) -> "FileLock":
+    """Keep other processes out of a run folder until the lock is released or this process ends.
 
     Raises:
-        RunError: Another process has it.
+        RunError: Another process has locked it.
     """
-    from filelock import FileLock, Timeout  # not on the way to an answer: it loads asyncio
+    from filelock import FileLock, Timeout  # it loads asyncio, which predicting need not wait for
 
     lock = FileLock(folder / LOCK, blocking=False)
     try:
@@ -79,11 +79,11 @@ def create(folder: Path | None, config: RunConfig) -> "tuple[Path, FileLock]":
         if folder is None:
             folder = _make_next(config.recipe_name)
         folder.mkdir(parents=True, exist_ok=True)
-        lock = claim(folder)
-        check_free(folder)
+        lock = lock_folder(folder)
+        refuse_existing_run(folder)
         started = datetime.now(UTC).isoformat()
-        described = {"started_at": started, **config.to_dict()}
-        write_atomically(folder / CONFIG, (json.dumps(described, indent=2) + "\n").encode())
+        values = {"started_at": started, **config.to_dict()}
+        write_atomically(folder / CONFIG, (json.dumps(values, indent=2) + "\n").encode())
     except OSError as error:
         raise RunError(f"the run folder {folder or RUNS} cannot be made: {error.strerror}") from None
     return folder, lock
@@ -106,59 +106,62 @@ def _make_next(recipe_name: str) -> Path:
             return folder
 
 
-def read_config(folder: Path) -> RunConfig:
-    """What a run folder says is computed in it.
+def lock_for_resuming(folder: Path | None) -> "tuple[Path, RunConfig, FileLock]":
+    """Lock the run in a folder, or else the interrupted one under `runs/` that was begun last.
+
+    Returns:
+        The folder, what is computed in it, and its lock.
 
     Raises:
-        RunError: There is no run, or its description is damaged.
+        RunError: There is no such run, its description is damaged, or another process uses it.
     """
-    return RunConfig.from_dict(_describe(folder))
-
-
-def _describe(folder: Path) -> dict[str, Any]:
-    try:
-        described: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        RunConfig.from_dict(described)
-    except OSError:
-        raise RunError(
-            f"no run in {folder}: expected a folder with {CONFIG}, as `birnn train` makes; "
-            "leave --resume out to begin one"
-        ) from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"{folder / CONFIG} is damaged ({error}): begin another run") from None
-    return described
-
-
-def _about(folder: Path) -> CheckpointMetadata | None:
-    """What the run's checkpoint says of itself; None where there is none, or a damaged one."""
-    try:
-        return checkpoint.load_metadata(folder / checkpoint.FILE_NAME)
-    except CheckpointError:
-        return None
-
-
-def claim_interrupted() -> "tuple[Path, FileLock]":
-    """The run under `runs/` that was begun last among those neither finished nor in use, and its lock.
-
-    Raises:
-        RunError: There is none.
-    """
-    begun = [(str(_describe(folder).get("started_at")), folder) for folder in _unfinished()]
-    for _, folder in sorted(begun, reverse=True):
+    if folder is not None:
+        config, _ = read_config(folder)  # before a lock is left in a folder that holds no run
+        return folder, config, lock_folder(folder)
+    begun = [(*read_config(folder), folder) for folder in _unfinished()]
+    for config, _, folder in sorted(begun, key=lambda run: (run[1], run[2]), reverse=True):
         with contextlib.suppress(RunError):
-            return folder, claim(folder)
+            return folder, config, lock_folder(folder)
     raise RunError(
         f"no interrupted run under {RUNS}/ to resume: name one with --output, or leave --resume "
         "out to begin one"
     )
 
 
+def read_config(folder: Path) -> tuple[RunConfig, str]:
+    """What is computed in a run folder, and when the run was begun (UTC, ISO 8601).
+
+    Raises:
+        RunError: There is no run, or its description is damaged.
+    """
+    try:
+        values: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        return RunConfig.from_dict(values), str(values.get("started_at"))
+    except OSError:
+        raise RunError(
+            f"no run in {folder}: expected a folder with {CONFIG}, as `birnn train` makes; "
+            "leave --resume out to begin one"
+        ) from None
+    except (ConfigError, ValueError, TypeError, AttributeError) as error:
+        raise RunError(f"{folder / CONFIG} is damaged ({error}): begin another run") from None
+
+
+def _metadata(folder: Path) -> CheckpointMetadata | None:
+    """The metadata of a run's checkpoint; None where there is none, or a damaged one."""
+    try:
+        return checkpoint.load_metadata(folder / checkpoint.FILE_NAME)
+    except CheckpointError:
+        return None
+
+
+def _is_finished(folder: Path) -> bool:
+    metadata = _metadata(folder)
+    return metadata is not None and metadata.complete
+
+
 def _unfinished() -> Iterator[Path]:
     """The run folders under `runs/` whose training has not come to its end."""
-    for folder in _run_folders():
-        about = _about(folder)
-        if about is None or not about.complete:
-            yield folder
+    return (folder for folder in _run_folders() if not _is_finished(folder))
 
 
 def _run_folders() -> Iterator[Path]:
@@ -179,13 +182,13 @@ def find_checkpoint(path: Path | None, note: Callable[[str], None]) -> tuple[Pat
         CheckpointError: The one that is named, or the model that ships, is not there or damaged.
     """
     if path is not None:
-        path = checkpoint_in(path)
+        path = checkpoint_path(path)
         return path, checkpoint.load(path)
     complete = []
     for folder in _run_folders():
-        about = _about(folder)
-        if about is not None and about.complete:
-            complete.append((about.saved_at, folder / checkpoint.FILE_NAME))
+        metadata = _metadata(folder)
+        if metadata is not None and metadata.complete:
+            complete.append((metadata.saved_at, folder / checkpoint.FILE_NAME))
     for _, path in sorted(complete, reverse=True):
         try:
             loaded = checkpoint.load(path)
@@ -200,16 +203,17 @@ def find_checkpoint(path: Path | None, note: Callable[[str], None]) -> tuple[Pat
     return SHIPPED, loaded
 
 
-def checkpoint_in(path: Path) -> Path:
-    """The checkpoint file that a file or a run folder stands for."""
+def checkpoint_path(path: Path) -> Path:
+    """The checkpoint file of a run folder; a path of any other kind is the file itself."""
     return path / checkpoint.FILE_NAME if path.is_dir() else path
 
 
-def _accuracy(about: CheckpointMetadata) -> str:
-    name = Path(about.config.dataset).name
-    if not about.validation:
+def _accuracy(metadata: CheckpointMetadata) -> str:
+    """The validation accuracy of a network in words."""
+    name = Path(metadata.config.dataset).name
+    if not metadata.validation:
         return f"{name}, never validated"
-    return f"{about.validation['accuracy'] * 100:.2f} % on the validation images of {name}"
+    return f"{percent(metadata.validation['accuracy'], 2)} on the validation images of {name}"
 
 
 def read_metrics(folder: Path, last_step: float = math.inf) -> list[dict[str, float]]:

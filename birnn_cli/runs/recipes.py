@@ -1,7 +1,13 @@
-"""Every default of a training run, as frozen dataclasses, and the configuration of one run."""
+"""The values of a training run: each with its name, range, unit and default, and one check for all.
+
+An option, a `config.json`, a checkpoint and the Python API all make a `Recipe` or a `RunConfig`, and
+making one checks it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from functools import cache
+from math import inf
 from typing import Any, Literal, get_args, get_type_hints
 
 from birnn_cli.errors import ConfigError
@@ -10,67 +16,147 @@ from birnn_cli.reader import Reader
 
 RecipeName = Literal["notebook", "fast", "best"]
 Schedule = Literal["constant", "one-cycle"]
-Optimizer = Literal["adam", "muon"]
+OptimizerName = Literal["adam", "muon"]
 Precision = Literal["float32", "tf32", "bfloat16"]
 
 # The largest seed, and the largest number of steps between two events.
 LARGEST = 2**31 - 1
-# What decides which network is trained, not how.
+# The values that decide which network is trained; the others decide how.
 NETWORK_VALUES = ("hidden_size", "layers", "readout", "columns", "forget_bias")
-# Share of the steps over which `one-cycle` raises the learning rate.
+# The values that a run of an early version may lack: it had what is now the default.
+LATER_VALUES = frozenset(
+    ("columns", "optimizer", "weight_decay", "schedule", "precision", "augment")
+) | {"mix_strokes", "mix_outliers"}
+# The fraction of the steps over which `one-cycle` raises the learning rate.
 WARM_UP = 0.15
 
 
-def _value(help_text: str, default: Any = MISSING, **limits: float) -> Any:
-    """A value of a recipe: what it means, as its option tells, and its range: `min`, `max`, `above`."""
-    return field(default=default, metadata={"help": help_text, **limits})
+def _value(default: Any, help_text: str, unit: str = "", **limits: float) -> Any:
+    """A value of a recipe.
+
+    Args:
+        default: The notebook's.
+        help_text: What it means, as its option says.
+        unit: What it counts, in words.
+        **limits: Its range: `min` and `max`, or `above` for a number that must be larger.
+    """
+    return field(default=default, metadata={"help": help_text, "unit": unit, **limits})
+
+
+@cache
+def _kinds(owner: type) -> dict[str, Any]:
+    """The type of each field of a dataclass, by name."""
+    return get_type_hints(owner)
+
+
+def check_value(owner: type, name: str, value: object) -> None:
+    """Refuse a value that is not of its field's type, choices or range.
+
+    Args:
+        owner: `Recipe` or `RunConfig`.
+        name: One of its fields.
+        value: What is to be its value.
+
+    Raises:
+        ConfigError: It says the name, the value, and what was expected.
+    """
+    kind, limits = _kinds(owner)[name], owner.__dataclass_fields__[name].metadata  # type: ignore[attr-defined]
+    if kind in (int, float):
+        low, high = limits.get("min", limits.get("above")), limits.get("max", inf)
+        fits = (
+            isinstance(value, int | float if kind is float else int)
+            and not isinstance(value, bool)
+            and low <= value <= high
+            and value not in (inf, limits.get("above"))
+        )
+        unit = f" of {limits['unit']}" if limits.get("unit") else ""
+        span = f"above {low:,}" if "above" in limits else f"from {low:,} to {high:,}"
+        expected = f"a {'whole ' if kind is int else ''}number{unit} {span}"
+    elif kind in (bool, str):
+        fits, expected = isinstance(value, kind), {bool: "true or false", str: "text"}[kind]
+    else:
+        choices = get_args(kind)
+        fits, expected = value in choices, f"one of {', '.join(map(str, choices))}"
+    if not fits:
+        raise ConfigError(f"{name} is {value!r}, expected {expected}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a network is made and learns; an option overrides each value and describes it as here."""
+    """How a network is made and how it learns; the defaults are those of the 2017 notebook.
 
-    samples: int = _value("Go on while step × batch size is below.", min=1, max=10**12)
-    batch_size: int = _value("Images a step.", min=1, max=10**6)
-    learning_rate: float = _value("The optimizer's, at the schedule's peak.", above=0)
-    beta1: float = _value("Adam's, of the mean.", min=0, max=0.999999)
-    beta2: float = _value("Adam's, of the mean square.", min=0, max=0.999999)
+    Raises:
+        ConfigError: A value is of the wrong kind or out of its range, or two cannot work together.
+    """
+
+    samples: int = _value(
+        100_000, "Training goes on while steps × batch size is below this.", "images", min=1, max=10**12
+    )
+    batch_size: int = _value(128, "Images per step.", "images", min=1, max=10**6)
+    learning_rate: float = _value(1e-3, "The optimizer's, at the schedule's peak.", above=0)
+    beta1: float = _value(0.9, "Adam's decay of the mean.", min=0, max=0.999999)
+    beta2: float = _value(0.999, "Adam's decay of the mean square.", min=0, max=0.999999)
     # "epsilon hat" in Kingma and Ba 2015, section 2
-    epsilon: float = _value("Adam's, where TensorFlow adds it.", above=0)
-    hidden_size: int = _value("Units a direction.", min=1, max=LIMITS["hidden_size"])
-    layers: int = _value("Bidirectional layers.", min=1, max=LIMITS["num_layers"])
+    epsilon: float = _value(1e-8, "Adam's epsilon, added where TensorFlow adds it.", above=0)
+    hidden_size: int = _value(128, "Units per direction.", "units", min=1, max=LIMITS["hidden_size"])
+    layers: int = _value(1, "Bidirectional layers.", "layers", min=1, max=LIMITS["num_layers"])
     readout: Readout = _value(
-        "last: outputs at the last row; states: both final states; pool: mean and maximum over all rows."
+        "last",
+        "What the head sees. last: outputs at the last row; states: both final states; "
+        "pool: mean and maximum over all rows.",
     )
-    dropout: float = _value("Units dropped between layers, a share.", min=0, max=0.99)
+    dropout: float = _value(0.0, "Fraction of units dropped between layers.", min=0, max=0.99)
     forget_bias: float = _value(
-        "Added to the forget gate, never trained.", min=-MAX_FORGET_BIAS, max=MAX_FORGET_BIAS
+        1.0, "Constant added to the forget gate.", min=-MAX_FORGET_BIAS, max=MAX_FORGET_BIAS
     )
-    head_std: float = _value("Spread of the head's first weights.", above=0)
-    display_step: int = _value("Steps between rows of metrics.", min=1, max=LARGEST)
-    validate_step: int = _value("Steps between validations; 0: the end.", min=0, max=LARGEST)
-    # What came later has the value that changes nothing: a run's description may be without it.
-    columns: bool = _value("Read a row and the column of the same number in each step.", False)
-    optimizer: Optimizer = _value("adam, or muon for the layers' matrices.", "adam")
-    weight_decay: float = _value("As a share of the learning rate.", 0.0, min=0, max=1)
+    head_std: float = _value(1.0, "Standard deviation of the head's first weights.", above=0)
+    display_step: int = _value(10, "Steps between rows of metrics.", "steps", min=1, max=LARGEST)
+    validate_step: int = _value(
+        0, "Steps between validations; 0: only at the end.", "steps", min=0, max=LARGEST
+    )
+    columns: bool = _value(False, "Read column t of the image together with row t.")
+    optimizer: OptimizerName = _value("adam", "adam, or muon for the layers' matrices.")
+    weight_decay: float = _value(0.0, "As a fraction of the learning rate.", min=0, max=1)
     schedule: Schedule = _value(
-        "Of the learning rate: constant, or one-cycle: up, then down to nothing.", "constant"
+        "constant", "Of the learning rate: constant, or one-cycle (up, then down to zero)."
     )
     precision: Precision = _value(
-        "Of the products: float32, or what learns faster: bfloat16 on a CPU, tf32 on a GPU that has it.",
-        "float32",
+        "float32", "Of matrix products: float32, bfloat16 (faster on some CPUs), tf32 (on some GPUs)."
     )
     augment: float = _value(
-        "How strongly images are shifted, turned, bent: 0 not, 1 well.", 0.0, min=0, max=3
+        0.0, "How strongly images are shifted, turned and bent: 0 not, 1 usual.", min=0, max=3
     )
-    mix_strokes: float = _value("Share of each batch that is drawn digits.", 0.0, min=0, max=0.99)
+    mix_strokes: float = _value(
+        0.0, "Fraction of each batch that is digits drawn by birnn.", min=0, max=0.99
+    )
     mix_outliers: float = _value(
-        "Share that is drawn pictures of no digit, to be unsure of.", 0.0, min=0, max=0.99
+        0.0, "Fraction that is drawings of no digit, to be unsure of.", min=0, max=0.99
     )
+
+    def __post_init__(self) -> None:
+        """Check every value, then those that depend on each other."""
+        for own in fields(self):
+            check_value(Recipe, own.name, getattr(self, own.name))
+        if self.steps < 1:
+            raise ConfigError(
+                f"--samples {self.samples} at --batch-size {self.batch_size} makes no step: "
+                f"--samples is an exclusive bound, expected {self.batch_size + 1} or more"
+            )
+        if self.dropout and self.layers == 1:
+            raise ConfigError(
+                f"--dropout {self.dropout} has no effect in a network of one layer, since it drops "
+                "units between layers: add --layers 2 or leave it out"
+            )
+        mixed = self.mix_strokes, self.mix_outliers
+        if sum(round(fraction * self.batch_size) for fraction in mixed) >= self.batch_size:
+            raise ConfigError(
+                f"--mix-strokes {mixed[0]} and --mix-outliers {mixed[1]} leave no room for the data "
+                f"set in a batch of {self.batch_size}: take smaller fractions, or --dataset strokes"
+            )
 
     @property
     def steps(self) -> int:
-        """Steps in all: the largest number whose product with batch_size stays below samples."""
+        """The number of steps: the largest whose product with batch_size stays below samples."""
         return -(-self.samples // self.batch_size) - 1
 
     def architecture(self, num_classes: int) -> Architecture:
@@ -87,7 +173,7 @@ class Recipe:
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of a step, counted from 0.
 
-        `one-cycle` rises from nothing over the first WARM_UP of the steps and falls back, both in a
+        `one-cycle` rises from zero over the first WARM_UP of the steps and falls back to zero, both in a
         straight line (Smith and Topin 2018, without its last phase).
         """
         if self.schedule == "constant":
@@ -96,65 +182,30 @@ class Recipe:
         return self.learning_rate * min(done / WARM_UP, (1 - done) / (1 - WARM_UP))
 
     def override(self, values: Mapping[str, Any]) -> "Recipe":
-        """The recipe with some values replaced.
+        """The recipe with some values replaced, by name.
 
         Raises:
-            ConfigError: The values cannot work together.
+            ConfigError: A name is unknown, or the new recipe is refused.
         """
-        recipe = replace(self, **values)
-        if recipe.steps < 1:
-            raise ConfigError(
-                f"--samples {recipe.samples} at --batch-size {recipe.batch_size} makes no step: "
-                f"--samples is an exclusive bound, expected {recipe.batch_size + 1} or more"
-            )
-        if recipe.dropout and recipe.layers == 1:
-            raise ConfigError(
-                f"--dropout {recipe.dropout} has no place in a network of one layer: it drops "
-                "between layers, so add --layers 2 or leave it out"
-            )
-        shares = recipe.mix_strokes, recipe.mix_outliers
-        if sum(round(share * recipe.batch_size) for share in shares) >= recipe.batch_size:
-            raise ConfigError(
-                f"--mix-strokes {shares[0]} and --mix-outliers {shares[1]} leave no room for the data "
-                f"set in a batch of {recipe.batch_size}: take smaller shares, or --dataset strokes"
-            )
-        return recipe
+        known = [own.name for own in fields(self)]
+        for name in values:
+            if name not in known:
+                raise ConfigError(f"a recipe has no value {name!r}: expected one of {', '.join(known)}")
+        return replace(self, **values)
 
 
 RECIPES: dict[RecipeName, Recipe] = {
-    # The TensorFlow 1 teaching notebook, value by value.
-    "notebook": Recipe(
-        samples=100_000,
-        batch_size=128,
-        learning_rate=1e-3,
-        beta1=0.9,
-        beta2=0.999,
-        epsilon=1e-8,
-        hidden_size=128,
-        layers=1,
-        readout="last",
-        dropout=0.0,
-        forget_bias=1.0,
-        head_std=1.0,
-        display_step=10,
-        validate_step=0,
-    ),
-    # 99 % in the least time on two cores: small, wide-eyed, each image changed a little.
+    # The TensorFlow 1 teaching notebook: every value is a default.
+    "notebook": Recipe(),
+    # 99 % in the least time on two cores: a small network that sees rows and columns.
     "fast": Recipe(
         samples=250_000,
-        batch_size=128,
         learning_rate=1e-2,
-        beta1=0.9,
         beta2=0.99,
-        epsilon=1e-8,
         hidden_size=64,
-        layers=1,
         readout="pool",
-        dropout=0.0,
-        forget_bias=1.0,
         head_std=0.02,
         display_step=20,
-        validate_step=0,
         columns=True,
         optimizer="muon",
         weight_decay=0.02,
@@ -162,19 +213,14 @@ RECIPES: dict[RecipeName, Recipe] = {
         precision="bfloat16",
         augment=0.5,
     ),
-    # The highest accuracy: two layers, many passes, strong changes, drawn digits mixed in.
+    # The highest accuracy: two layers, many passes, strong augmentation, drawn digits mixed in.
     "best": Recipe(
         samples=2_400_000,
-        batch_size=128,
         learning_rate=6e-3,
-        beta1=0.9,
         beta2=0.99,
-        epsilon=1e-8,
-        hidden_size=128,
         layers=2,
         readout="pool",
         dropout=0.1,
-        forget_bias=1.0,
         head_std=0.02,
         display_step=100,
         validate_step=3_000,
@@ -200,10 +246,13 @@ class RunConfig:
         dataset: `mnist`, … or the absolute path of a folder of images.
         classes: The labels' names, in the order of the logits.
         reader: How a picture becomes rows.
-        seed: Fixes the first weights, the order, the changes of the images, the dropout.
+        seed: Fixes the first weights, the order, the augmentation, the dropout.
         device: As torch names it.
-        init: The absolute path of the checkpoint whose weights the run began with; None drew them.
-        deterministic: Whether slower operations are taken where only those give the same bits twice.
+        init: The absolute path of the checkpoint whose weights the run began with; None: random ones.
+        deterministic: Whether slower operations are used where only those give the same bits twice.
+
+    Raises:
+        ConfigError: A value is of the wrong kind or out of its range.
     """
 
     recipe_name: RecipeName
@@ -211,10 +260,20 @@ class RunConfig:
     dataset: str
     classes: tuple[str, ...]
     reader: Reader
-    seed: int
+    seed: int = field(metadata={"min": 0, "max": LARGEST})
     device: str
     init: str | None = None
     deterministic: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the values; any recipe's name is fine, since another version may have made the run."""
+        for own in fields(self):
+            if own.name in ("dataset", "reader", "seed", "device", "deterministic"):
+                check_value(RunConfig, own.name, getattr(self, own.name))
+        if not 1 <= len(self.classes) <= LIMITS["num_classes"]:
+            raise ConfigError(
+                f"classes has {len(self.classes)} names, expected 1 to {LIMITS['num_classes']}"
+            )
 
     @property
     def architecture(self) -> Architecture:
@@ -227,37 +286,16 @@ class RunConfig:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> "RunConfig":
-        """The inverse of `to_dict`.
+        """The inverse of `to_dict`; what else is among the values is ignored.
 
         Raises:
-            KeyError: A value is missing.
-            TypeError: A value is of another kind, or has a name that is not known.
-            ValueError: A value is out of its range.
+            ConfigError: A value is missing, unknown in a recipe, of the wrong kind, or out of range.
         """
-        recipe = values["recipe"]
-        for name, value in recipe.items():
-            _check_kind(name, value, _KINDS[name])
-        known = {
-            own.name: values[own.name]
-            for own in fields(RunConfig)
-            if own.name in values or own.default is MISSING
-        }
-        known |= {"recipe": Recipe(**recipe), "classes": tuple(map(str, values["classes"]))}
-        config = RunConfig(**known)
-        config.architecture  # noqa: B018 - it checks its own values
-        _check_kind("reader", config.reader, Reader)
-        _check_kind("deterministic", config.deterministic, bool)
-        return config
-
-
-_KINDS: Mapping[str, Any] = get_type_hints(Recipe)
-
-
-def _check_kind(name: str, value: object, kind: Any) -> None:
-    """Refuse what JSON gave for a value, if it is of another kind; a float may lack its point."""
-    choices = get_args(kind)
-    expected = (int, float) if kind is float else str if choices else kind
-    if not isinstance(value, expected) or isinstance(value, bool) != (kind is bool):
-        raise TypeError(f"{name} is {value!r}")
-    if choices and value not in choices:
-        raise ValueError(f"{name} is {value!r}, expected one of {', '.join(choices)}")
+        required = {own.name for own in fields(RunConfig) if own.default is MISSING}
+        recipe = values.get("recipe", {})
+        required_of_recipe = {own.name for own in fields(Recipe)} - LATER_VALUES
+        for name in (required - set(values)) | (required_of_recipe - set(recipe)):
+            raise ConfigError(f"{name} is missing")
+        known = {own.name: values[own.name] for own in fields(RunConfig) if own.name in values}
+        known |= {"recipe": Recipe().override(recipe), "classes": tuple(map(str, values["classes"]))}
+        return RunConfig(**known)

@@ -1,6 +1,6 @@
-"""Several processes that work as one, under `torchrun`; alone, a process is a group of one.
+"""Several processes that train as one, started by `torchrun`; without it a process is a group of one.
 
-Torch is imported where there is a group: reading alone needs none.
+torch is imported only where there is a group, so that the command line can ask whether there is one.
 """
 
 import os
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.distributed import Store  # type: ignore[attr-defined]
 
-RUN = "birnn-run"
+# The key under which the group's store keeps the folder of its run.
+RUN_FOLDER_KEY = "birnn-run"
 
 T = TypeVar("T")
-Lock = TypeVar("Lock")
 
 
 @dataclass(frozen=True)
 class Group:
-    """Processes that do the same work on shares of every batch.
+    """Processes that do the same work, each on its part of every batch.
 
     Attributes:
-        rank: Which of them this one is, from 0: the first leads, and alone prints and writes.
-        size: How many there are.
+        rank: The number of this process, from 0: the leader, which alone prints and writes.
+        size: How many processes there are.
         store: What outlives them, should `torchrun` start them again.
     """
 
@@ -42,43 +42,42 @@ class Group:
         """Whether this process prints and writes."""
         return self.rank == 0
 
-    def store_run_folder(self, run: str) -> None:
-        """Note the run that these processes have taken up."""
+    def store_run_folder(self, folder: str) -> None:
+        """Keep the folder of the run that these processes have begun or resumed."""
         if self.store is not None:
-            self.store.set(RUN, run)
+            self.store.set(RUN_FOLDER_KEY, folder)
 
     def stored_run_folder(self) -> str | None:
-        """The run that they had taken up before they were started again."""
-        if self.store is None or not self.store.check([RUN]):
+        """The folder of the run that they had begun before `torchrun` started them again."""
+        if self.store is None or not self.store.check([RUN_FOLDER_KEY]):
             return None
-        return self.store.get(RUN).decode()
+        return self.store.get(RUN_FOLDER_KEY).decode()
 
-    def run_on_leader(self, work: Callable[[], tuple[T, Lock]]) -> tuple[T, Lock | None]:
-        """Have the leader alone do some work; its result goes to all, what it holds stays with it.
+    def run_on_leader(self, work: Callable[[], T]) -> T:
+        """Do some work in the leader alone, and give its result to every process.
 
         Raises:
-            ElsewhereError: The leader failed, and says why.
+            ElsewhereError: It failed in the leader, which reports the error.
         """
         if self.size == 1:
             return work()
         from torch import distributed
 
-        told: list[Any] = [None]
-        held = None
+        result: list[Any] = [None]
         try:
             if self.is_leader:
-                told[0], held = work()
+                result[0] = (work(),)
         finally:
-            distributed.broadcast_object_list(told)
-        if told[0] is None:
+            distributed.broadcast_object_list(result)
+        if result[0] is None:
             raise ElsewhereError
-        return told[0], held
+        return result[0][0]  # type: ignore[no-any-return]
 
     def run_on_all(self, work: Callable[[], T]) -> T:
-        """Do some work in every process; where it fails in some, the first of them says why.
+        """Do some work in every process; where it fails, the first process that failed reports it.
 
         Raises:
-            ElsewhereError: It failed in another process that says why.
+            ElsewhereError: It failed in another process, which reports the error.
         """
         if self.size == 1:
             return work()
@@ -94,9 +93,8 @@ class Group:
             raise ElsewhereError
         return result  # type: ignore[return-value]
 
-    def all_reduce_max(self, *values: int) -> int:
-        """The largest number that any process has, 0 where none has one."""
-        own = max(values, default=0)
+    def all_reduce_max(self, own: int) -> int:
+        """The largest of the numbers that the processes have."""
         if self.size == 1:
             return own
         import torch
@@ -127,8 +125,8 @@ class Group:
         distributed.all_gather_object(values, value)
         return values
 
-    def wrap(self, network: "nn.Module") -> "nn.Module":
-        """The network, its gradients averaged over the processes."""
+    def parallel(self, network: "nn.Module") -> "nn.Module":
+        """The network, with gradients averaged over the processes."""
         if self.size == 1:
             return network
         from torch import nn
@@ -140,7 +138,7 @@ ALONE = Group()
 
 
 def _device() -> str:
-    """Where what is exchanged has to be."""
+    """Where tensors must be that the processes exchange."""
     from torch import distributed
 
     return "cuda" if distributed.get_backend() == "nccl" else "cpu"
@@ -152,10 +150,10 @@ def is_launched() -> bool:
 
 
 def leave(code: int) -> NoReturn:
-    """End a process of a group at once, its output written.
+    """End a process of a group at once, after its output is written.
 
-    Python's own way out would now and then end in an abort: Gloo's threads, which may still hold tensors
-    of the last exchange, are stopped while they wait for the interpreter.
+    Python's own exit now and then ends in an abort: Gloo's threads, which may still hold tensors of the
+    last exchange, are stopped while they wait for the interpreter.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -163,7 +161,7 @@ def leave(code: int) -> NoReturn:
 
 
 def local_device(device: "torch.device") -> "torch.device":
-    """The GPU that belongs to this process of its machine, where the group computes on GPUs."""
+    """The GPU of this process, where each process of a group computes on its own."""
     if device.type != "cuda" or not is_launched():
         return device
     import torch
@@ -172,8 +170,8 @@ def local_device(device: "torch.device") -> "torch.device":
 
 
 @contextmanager
-def _stdout_kept_clean() -> Iterator[None]:
-    """Gloo of torch 2.10 says on stdout that it is connected: stderr is for that."""
+def _stdout_to_stderr() -> Iterator[None]:
+    """Send what is printed meanwhile to stderr: Gloo of torch 2.10 prints that it is connected."""
     sys.stdout.flush()
     stdout = os.dup(1)
     os.dup2(2, 1)
@@ -185,8 +183,8 @@ def _stdout_kept_clean() -> Iterator[None]:
 
 
 @contextmanager
-def joined(device: str | None) -> Iterator[Group]:
-    """The group that `torchrun` started this process in.
+def joined_group(device: str | None) -> Iterator[Group]:
+    """The group that `torchrun` started this process in; it is left at the end.
 
     Args:
         device: As `birnn train --device` has it.
@@ -202,19 +200,19 @@ def joined(device: str | None) -> Iterator[Group]:
     from torch.distributed.rendezvous import rendezvous
 
     on_cpu = device == "cpu" or not torch.cuda.is_available()
-    if not on_cpu:  # where NCCL exchanges what is no tensor
+    if not on_cpu:  # NCCL exchanges Python objects by way of the current GPU
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     store, rank, size = next(rendezvous("env://"))
-    # Started again, the processes have the same store: they must not read each other's old addresses.
+    # Processes that are started again have the same store: they must not read the old addresses in it.
     start = f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
     own = distributed.PrefixStore(start, store)  # type: ignore[attr-defined]
     backend = "gloo" if on_cpu else "nccl"
-    with _stdout_kept_clean():
+    with _stdout_to_stderr():
         distributed.init_process_group(backend, store=own, rank=rank, world_size=size)
     group = Group(rank, size, store)
     try:
         yield group
-    except (DivergedError, InterruptedRunError):  # in all of them at the same step
+    except (DivergedError, InterruptedRunError):  # raised in all processes at the same step
         if group.is_leader:
             raise
         raise ElsewhereError from None

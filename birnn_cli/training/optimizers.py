@@ -1,7 +1,4 @@
-"""How weights move: Adam as TensorFlow computes it, with or without Muon for the matrices.
-
-What changes from step to step is in tensors: a step that a GPU has recorded finds it there.
-"""
+"""How weights move: Adam as TensorFlow computes it, alone or with Muon for the layers' matrices."""
 
 from collections.abc import Mapping
 
@@ -14,12 +11,17 @@ from birnn_cli.errors import CheckpointError
 from birnn_cli.runs.recipes import Recipe
 
 State = Mapping[str, NDArray[np.float32]]
-# Muon's, as its authors chose them: the polynomial's coefficients, its rounds, the momentum.
-NEWTON_SCHULZ, ROUNDS, MOMENTUM = (3.4445, -4.775, 2.0315), 5, 0.95
+# torch's Adam divides its averages by 1 - beta**step, which is 1 after infinitely many steps.
+NO_BIAS_CORRECTION = float("inf")
+# Of Muon, as its authors chose them: the coefficients of Newton and Schulz's polynomial, how often it is
+# applied, and the momentum of the gradients' mean.
+NEWTON_SCHULZ_COEFFICIENTS = (3.4445, -4.775, 2.0315)
+NEWTON_SCHULZ_STEPS = 5
+MUON_MOMENTUM = 0.95
 
 
 class Optimizer:
-    """The optimisers of a recipe over a network's weights.
+    """The optimizers of a recipe over a network's weights.
 
     Args:
         recipe: Learning rate, decays, schedule.
@@ -42,29 +44,26 @@ class Optimizer:
             betas=(recipe.beta1, recipe.beta2),
             eps=recipe.epsilon,
             fused=device.type in ("cpu", "cuda"),
-            capturable=device.type == "cuda",
         )
         self._averages: dict[str, Tensor] = {}
         for name, weight in others.items():
-            # TensorFlow corrects the averages' bias within the learning rate, so that its epsilon is
-            # that of Kingma and Ba 2015, section 2; torch, as after infinitely many steps, nowhere.
-            state = {"step": torch.tensor(float("inf"), device=device)}
+            state = {"step": torch.tensor(NO_BIAS_CORRECTION, device=device)}
             for key in ("exp_avg", "exp_avg_sq"):
                 state[key] = self._averages[f"{name}.{key}"] = torch.zeros_like(weight)
             self._adam.state[weight] = state
         for name, weight in self._matrices.items():
             self._averages[f"{name}.momentum_buffer"] = torch.zeros_like(weight)
 
-    def prepare(self, step: int) -> None:
-        """Set the learning rates for a step, counted from 0."""
-        rate, recipe = self._recipe.learning_rate_at(step), self._recipe
-        unbiased = (1 - recipe.beta2 ** (step + 1)) ** 0.5 / (1 - recipe.beta1 ** (step + 1))
-        self._rate.fill_(rate)
-        self._adam_rate.fill_(rate * unbiased)
-
     @torch.no_grad()
-    def step(self) -> None:
-        """Move the weights by their gradients."""
+    def step(self, step: int) -> None:
+        """Move the weights by their gradients.
+
+        Args:
+            step: Steps done before it: it decides the learning rate.
+        """
+        rate = self._recipe.learning_rate_at(step)
+        self._rate.fill_(rate)
+        self._adam_rate.fill_(rate * tensorflow_bias_correction(self._recipe, step))
         if self._recipe.weight_decay:
             torch._foreach_mul_(self._weights, 1 - self._rate * self._recipe.weight_decay)
         self._adam.step()
@@ -77,17 +76,17 @@ class Optimizer:
     def _muon(self, names: list[str]) -> None:
         """Move matrices of one shape by Muon (Jordan and others 2024): each step is orthogonal.
 
-        It is scaled to the size of Adam's steps, so that both share a learning rate (Liu and others,
-        "Muon is Scalable for LLM Training", 2025).
+        It is scaled to the size of Adam's steps, so that both use the same learning rate (Liu and
+        others, "Muon is Scalable for LLM Training", 2025).
         """
         updates = []
         for name in names:
             gradient, average = self._matrices[name].grad, self._averages[f"{name}.momentum_buffer"]
             assert gradient is not None
-            average.lerp_(gradient, 1 - MOMENTUM)
-            updates.append(gradient.lerp(average, MOMENTUM))
+            average.lerp_(gradient, 1 - MUON_MOMENTUM)
+            updates.append(gradient.lerp(average, MUON_MOMENTUM))
         kind = torch.float32 if self._recipe.precision == "float32" else torch.bfloat16
-        orthogonal = orthogonalised(torch.stack(updates).to(kind)).float()
+        orthogonal = orthogonalise(torch.stack(updates).to(kind)).float()
         size = 0.2 * max(orthogonal.shape[1:]) ** 0.5
         for name, update in zip(names, orthogonal, strict=True):
             self._matrices[name].addcmul_(update, self._rate, value=-size)
@@ -98,14 +97,14 @@ class Optimizer:
             weight.grad = None
 
     def averages(self) -> Mapping[str, Tensor]:
-        """What is kept of the gradients, in place, such as `head.bias.exp_avg`."""
+        """The gradients' averages by name, such as `head.bias.exp_avg`; later steps change them."""
         return self._averages
 
     def restore(self, state: State) -> None:
-        """Go back to averages that were.
+        """Set the averages to those of a checkpoint.
 
         Raises:
-            CheckpointError: They are not those of these weights.
+            CheckpointError: One is missing, or of another shape.
         """
         for name, average in self._averages.items():
             kept = state.get(name)
@@ -114,13 +113,29 @@ class Optimizer:
             average.copy_(torch.from_numpy(kept))
 
 
-def orthogonalised(matrices: Tensor) -> Tensor:
+def tensorflow_bias_correction(recipe: Recipe, step: int) -> float:
+    """The factor of Adam's learning rate in TensorFlow, where epsilon differs from torch's.
+
+    Adam's averages start at zero, and both libraries correct that bias. torch corrects the averages and
+    adds epsilon to the root of the corrected mean square. TensorFlow corrects the learning rate instead,
+    and adds epsilon to the root of the mean square as it is ("epsilon hat" in Kingma and Ba 2015,
+    section 2).
+
+    Args:
+        recipe: Its decays.
+        step: Steps done before.
+    """
+    unbiased: float = (1 - recipe.beta2 ** (step + 1)) ** 0.5 / (1 - recipe.beta1 ** (step + 1))
+    return unbiased
+
+
+def orthogonalise(matrices: Tensor) -> Tensor:
     """Matrices (n, rows, columns) with singular values near 1, by Newton and Schulz's iteration."""
     is_tall = matrices.shape[1] > matrices.shape[2]
     found = matrices.mT if is_tall else matrices
     found = found / found.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
-    a, b, c = NEWTON_SCHULZ
-    for _ in range(ROUNDS):
+    a, b, c = NEWTON_SCHULZ_COEFFICIENTS
+    for _ in range(NEWTON_SCHULZ_STEPS):
         gram = found @ found.mT
         found = torch.baddbmm(found, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), found, beta=a)
     return found.mT if is_tall else found

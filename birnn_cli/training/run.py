@@ -1,67 +1,66 @@
-"""One process's part of a run: learn, keep metrics and checkpoints, stop cleanly."""
+"""A run: begun or resumed in its folder, learned step by step, with metrics and checkpoints kept."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from filelock import FileLock
 
-from birnn_cli.cli import interrupts
-from birnn_cli.data import outliers, strokes
-from birnn_cli.data.datasets import STROKES_SIZES, DataSet
 from birnn_cli.errors import InterruptedRunError
 from birnn_cli.runs import checkpoint, folders
 from birnn_cli.runs.checkpoint import Checkpoint, CheckpointMetadata
 from birnn_cli.runs.recipes import RunConfig
-from birnn_cli.training.batches import Labelled
+from birnn_cli.training.batches import LabelledImages
+from birnn_cli.training.device import resolve_device
 from birnn_cli.training.distributed import ALONE, Group, local_device
-from birnn_cli.training.loop import StepResult, Training
+from birnn_cli.training.images import DataSets, drawings
+from birnn_cli.training.loop import StepResult, TrainingLoop, TrainResult
+from birnn_cli.training.options import TrainOptions, check_unchanged, new_run
 
-# Pictures of no digit that a training draws: a batch of `best` takes 13 of them.
-OUTLIERS = 30_000
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+
+def _never() -> int:
+    """Let the run go on."""
+    return 0
+
+
+def _say_nothing(*_: object) -> None:
+    """Report nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainResult:
-    """A finished run, as `birnn train --json` prints it (units: seconds, nats, 0 to 1).
+class RunContext:
+    """What surrounds a run: by default one process, which nobody stops and which reports nothing.
 
-    What a GPU needs before the first step, `warm_up_seconds`, is not within `train_seconds`.
+    Attributes:
+        group: The processes that compute the run together, and all begin or resume it.
+        stop: Called after each step; the number of a signal, not 0, asks the run to save and stop.
+        warn: Called with a line where MNIST cannot be had and drawn digits take its place.
+        on_download: Called with the bytes done, and in all, of a file that is downloaded.
     """
 
-    recipe: str
-    dataset: str
-    seed: int
-    device: str
-    steps: int
-    samples: int
-    first_step: int
-    warm_up_seconds: float
-    train_seconds: float
-    save_seconds: float
-    display_seconds: float
-    samples_per_second: float
-    parameters: int
-    run: str
-    checkpoint: str
-    final: Mapping[str, float] | None
-    validation: Mapping[str, float] | None
+    group: Group = ALONE
+    stop: Callable[[], int] = _never
+    warn: Callable[[str], None] = _say_nothing
+    on_download: Callable[[int, int | None], None] = _say_nothing
 
 
-class Session:
-    """A run that is under way in this process.
+class Run:
+    """A run in its folder: made by `begin` or `resume`, learned by `steps`, told in numbers by `result`.
 
     Args:
         folder: The run's.
-        config: What is computed.
-        start: What it takes its first weights from, or goes on from.
-        goes_on: Which of the two.
-        data: What it learns from.
+        config: What it computes.
+        start: The checkpoint that it resumes from, or takes its first weights from.
+        is_resumed: Which of the two.
+        images: Training and validation images; None for a run that is finished.
+        lock: Keeps other processes out of the folder until the steps are done; the leader holds it.
         save_every: Seconds between saves.
-        lock: Keeps other processes out of the folder, as long as the session lives; the leader has it.
-        group: The processes that run it together; the one that leads writes.
+        context: What surrounds it.
     """
 
     def __init__(
@@ -69,176 +68,252 @@ class Session:
         folder: Path,
         config: RunConfig,
         start: Checkpoint | None,
-        goes_on: bool,
-        data: DataSet,
+        is_resumed: bool,
+        images: tuple[LabelledImages, LabelledImages] | None,
+        lock: "FileLock | None",
         save_every: float,
-        lock: FileLock | None,
-        group: Group = ALONE,
+        context: RunContext,
     ) -> None:
-        self.folder, self.config, self.save_every, self._lock = folder, config, save_every, lock
-        self._group = group
-        self._path = folder / checkpoint.FILE_NAME
+        self.folder, self.config = folder, config
+        self.checkpoint = folder / checkpoint.FILE_NAME
+        self._lock, self._save_every = lock, save_every
+        self._group, self._stop = context.group, context.stop
+        self._seconds = 0.0
         self._final: Mapping[str, float] | None = None
         self._validation: Mapping[str, float] | None = None
-        self._seconds = self._save_seconds = self._display_seconds = 0.0
-        train, validation = group.run_on_all(lambda: (data.load("train"), data.load("validation")))
-        self._training = Training(
+        self.first_step = 0
+        if start is not None and is_resumed:
+            self.first_step = start.metadata.step
+            self._final, self._validation = start.metadata.final, start.metadata.validation
+        self._loop: TrainingLoop | None = None
+        if images is None:
+            self._release()
+            return
+        self._loop = TrainingLoop(
             config.recipe,
             len(config.classes),
             config.seed,
             local_device(torch.device(config.device)),
-            train,
-            validation,
-            list(_mixed(config)),
-            group,
+            *images,
+            list(drawings(config)),
+            self._group,
             config.deterministic,
         )
-        if start is not None and goes_on:
-            self._training.restore(start.metadata.step, start.weights, start.training)
-            self._final, self._validation = start.metadata.final, start.metadata.validation
+        if start is not None and is_resumed:
+            self._loop.restore(start.metadata.step, start.weights, start.training)
         elif start is not None:
             self._take_weights(start)
-        self.first_step = self._training.step
+
+    @classmethod
+    def begin(cls, *, context: RunContext = RunContext(), **options: Any) -> "Run":
+        """Begin a run: decide what it computes, find the data, make the folder.
+
+        Args:
+            context: What surrounds the run.
+            **options: `TrainOptions` by name, and values of the recipe by name.
+
+        Raises:
+            BirnnError: The options, the data or the folder cannot be used.
+        """
+        if context.group.stored_run_folder() is not None:  # `torchrun` has started the group again
+            return cls.resume(context=context, **options)
+        wanted = TrainOptions.from_keywords(options)
+        data_sets = DataSets(wanted.data_dir, context.warn, context.on_download)
+        config, init = context.group.run_on_leader(lambda: new_run(wanted, data_sets))
+        images = context.group.run_on_all(lambda: data_sets.load(config))
+        lock: FileLock | None = None
+
+        def create() -> Path:
+            nonlocal lock
+            output = None if wanted.output is None else Path(wanted.output)
+            folder, lock = folders.create(output, config)
+            context.group.store_run_folder(str(folder))
+            return folder
+
+        folder = context.group.run_on_leader(create)
+        return cls(folder, config, init, False, images, lock, wanted.save_every, context)
+
+    @classmethod
+    def resume(cls, *, context: RunContext = RunContext(), **options: Any) -> "Run":
+        """Resume the run in `output`, or the newest interrupted one under `runs/`.
+
+        Args:
+            context: What surrounds the run.
+            **options: Where given, they must equal the run's, but for `output`, `data_dir`,
+                `save_every`.
+
+        Raises:
+            BirnnError: There is no such run, it is in use, the options differ, or the data do.
+        """
+        if (begun := context.group.stored_run_folder()) is not None:
+            options["output"] = begun
+        wanted = TrainOptions.from_keywords(options)
+        data_sets = DataSets(wanted.data_dir, context.warn, context.on_download)
+        lock: FileLock | None = None
+
+        def find() -> tuple[Path, RunConfig, Checkpoint | None, bool]:
+            nonlocal lock
+            output = None if wanted.output is None else Path(wanted.output)
+            folder, config, lock = folders.lock_for_resuming(output)
+            check_unchanged(wanted, config, folder)
+            resolve_device(config.device)
+            context.group.store_run_folder(str(folder))
+            path = folder / checkpoint.FILE_NAME
+            resumed = path.exists()
+            start = path if resumed else config.init and Path(config.init)
+            return folder, config, checkpoint.load(start) if start else None, resumed
+
+        folder, config, start, resumed = context.group.run_on_leader(find)
+        images = None
+        if not (resumed and start is not None and start.metadata.complete):
+            images = context.group.run_on_all(lambda: data_sets.load(config, folder))
+        return cls(folder, config, start, resumed, images, lock, wanted.save_every, context)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether there is no step left to learn."""
+        return self._step == self.total_steps
 
     @property
     def total_steps(self) -> int:
         """Steps of the whole run."""
         return self.config.recipe.steps
 
-    def _take_weights(self, given: Checkpoint) -> None:
-        """Begin with given weights, and keep them: their file need not outlive the first step.
+    @property
+    def _step(self) -> int:
+        """Steps done."""
+        return self.first_step if self._loop is None else self._loop.step
 
-        The head stays as it was drawn where it tells other classes apart.
+    def __repr__(self) -> str:
+        """The folder, the recipe and how far it is."""
+        done = f"step {self._step:,} of {self.total_steps:,}"
+        return f"Run({str(self.folder)!r}: {self.config.recipe_name} on {self.config.dataset}, {done})"
+
+    def steps(self) -> Iterator[StepResult]:
+        """Learn to the end, keeping metrics and checkpoints; what is yielded is only to be shown.
+
+        Raises:
+            DivergedError: Loss or weights are no longer finite; the last good checkpoint stays.
+            InterruptedRunError: `stop` asked for it; the run is saved as it stands.
+            OSError: A row or a checkpoint cannot be written; the last good one stays.
         """
-        drawn, new_head = self._training.weights(), given.config.classes != self.config.classes
-        self._training.network.load_weights(
+        if self._loop is None:
+            return
+        metrics = folders.Metrics(self.folder, self._step) if self._group.is_leader else None
+        started = saved_at = time.perf_counter()
+        validate_step = self.config.recipe.validate_step
+        try:
+            for result in self._loop.steps():
+                self._seconds = time.perf_counter() - started
+                if self.is_finished or (validate_step and result.step % validate_step == 0):
+                    result = replace(result, validation=self._loop.validate())
+                self._keep(metrics, result)
+                signal = self._group.all_reduce_max(self._stop())
+                stopped = bool(signal) and not self.is_finished
+                is_due = time.perf_counter() - saved_at >= self._save_every
+                if metrics is not None and (self.is_finished or stopped or is_due):
+                    metrics.sync()
+                    self._save(complete=self.is_finished)
+                    saved_at = time.perf_counter()
+                yield result
+                if stopped:
+                    raise InterruptedRunError(
+                        f"stopped after step {result.step} of {self.total_steps}, all saved; go on "
+                        f"with `birnn train --resume --output {self.folder}`",
+                        signal,
+                    )
+        finally:
+            if metrics is not None:
+                metrics.close()
+            self._release()
+
+    def result(self) -> TrainResult:
+        """The run in numbers, once its steps are done."""
+        samples = self._step * self.config.recipe.batch_size
+        seen = samples - self.first_step * self.config.recipe.batch_size
+        return TrainResult(
+            recipe=self.config.recipe_name,
+            dataset=self.config.dataset,
+            seed=self.config.seed,
+            device=self.config.device,
+            steps=self._step,
+            samples=samples,
+            first_step=self.first_step,
+            train_seconds=self._seconds,
+            samples_per_second=seen / self._seconds if seen else 0.0,
+            parameters=self.config.architecture.num_parameters,
+            run=str(self.folder),
+            checkpoint=str(self.checkpoint),
+            final=self._final,
+            validation=self._validation,
+        )
+
+    def _take_weights(self, init: Checkpoint) -> None:
+        """Start from given weights, and save them: their file need not exist after the first step.
+
+        The head keeps its own first weights where its classes are others.
+        """
+        assert self._loop is not None
+        own, has_new_head = self._loop.weights(), init.config.classes != self.config.classes
+        self._loop.network.load_weights(
             {
-                name: drawn[name] if new_head and name.startswith("head.") else array
-                for name, array in given.weights.items()
+                name: own[name] if has_new_head and name.startswith("head.") else array
+                for name, array in init.weights.items()
             }
         )
         if self._group.is_leader:
             self._save(complete=False)
 
-    def steps(self) -> Iterator[StepResult]:
-        """Go on to the end, keeping rows and checkpoints; what is yielded is only to be shown.
-
-        Raises:
-            DivergedError: Loss or weights are no longer finite; the last good checkpoint stays.
-            InterruptedRunError: Ctrl-C or SIGTERM came; the run is saved as it stands.
-            OSError: A row or a checkpoint cannot be written; the last good one stays.
-        """
-        metrics = folders.Metrics(self.folder, self._training.step) if self._group.is_leader else None
-        started = saved_at = time.perf_counter()
-        try:
-            with interrupts.noted(patient=self._group.size > 1) as signals:
-                for step in self._training.steps():
-                    since = started + self._training.warm_up_seconds
-                    self._seconds = time.perf_counter() - since
-                    validate_step = self.config.recipe.validate_step
-                    last = step.step == self.total_steps
-                    if last or (validate_step and step.step % validate_step == 0):
-                        step = replace(step, validation=self._training.validate())
-                    self._note(metrics, step)
-                    signal = self._group.all_reduce_max(*signals)
-                    stopped = bool(signal) and not last
-                    is_due = last or stopped or time.perf_counter() - saved_at >= self.save_every
-                    if metrics is not None and is_due:
-                        saving_at = time.perf_counter()
-                        metrics.sync()
-                        self._save(complete=last)
-                        saved_at = time.perf_counter()
-                        self._save_seconds += saved_at - saving_at
-                    showing_at = time.perf_counter()
-                    yield step
-                    self._display_seconds += time.perf_counter() - showing_at
-                    if stopped:
-                        raise InterruptedRunError(
-                            f"stopped after step {step.step} of {self.total_steps}, all saved; go on "
-                            f"with `birnn train --resume --output {self.folder}`",
-                            signal,
-                        )
-        finally:
-            if metrics is not None:
-                metrics.close()
-
-    def _note(self, metrics: folders.Metrics | None, result: StepResult) -> None:
-        """Keep a row, where there is something to keep."""
+    def _keep(self, metrics: folders.Metrics | None, result: StepResult) -> None:
+        """Write a row of metrics, where there is something to write."""
         row: dict[str, float] = {}
         if result.batch is not None:
             self._final = {"loss": result.batch.loss, "accuracy": result.batch.accuracy}
             row |= self._final
         if result.validation is not None:
             self._validation = asdict(result.validation)
-            row |= {
-                "validation_loss": result.validation.loss,
-                "validation_accuracy": result.validation.accuracy,
-            }
+            row["validation_loss"] = result.validation.loss
+            row["validation_accuracy"] = result.validation.accuracy
         if row and metrics is not None:
             metrics.append({"step": result.step, "samples": result.samples, **row})
 
-    def _about(self, *, complete: bool) -> CheckpointMetadata:
-        return CheckpointMetadata(
+    def _save(self, *, complete: bool) -> None:
+        """Write the checkpoint."""
+        assert self._loop is not None
+        metadata = CheckpointMetadata(
             config=self.config,
-            step=self._training.step,
-            samples=self._training.step * self.config.recipe.batch_size,
+            step=self._step,
+            samples=self._step * self.config.recipe.batch_size,
             complete=complete,
             final=self._final,
             validation=self._validation,
             versions=checkpoint.versions(torch=torch.__version__),
         )
-
-    def _save(self, *, complete: bool) -> None:
-        state = Checkpoint(
-            metadata=self._about(complete=complete),
-            weights=self._training.weights(),
-            training=self._training.optimizer_state(),
+        weights, averages = self._loop.weights(), self._loop.optimizer_state()
+        checkpoint.save(
+            self.checkpoint, Checkpoint(metadata=metadata, weights=weights, training=averages)
         )
-        checkpoint.save(self._path, state)
 
-    def result(self) -> TrainResult:
-        """The run in numbers, once its steps are done."""
-        about = self._about(complete=True)
-        warm_up = self._training.warm_up_seconds
-        seconds = (warm_up, self._seconds, self._save_seconds, self._display_seconds)
-        return result(self.folder, about, self.first_step, seconds)
+    def _release(self) -> None:
+        """Let other processes use the folder."""
+        if self._lock is not None:
+            self._lock.release()
 
 
-def result(
-    folder: Path,
-    about: CheckpointMetadata,
-    first_step: int,
-    seconds: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0),
-) -> TrainResult:
-    """A run in numbers; `seconds` are those of warming up, training in all, saving, and showing."""
-    warm_up_seconds, train_seconds, save_seconds, display_seconds = seconds
-    config, seen = about.config, about.samples - first_step * about.config.recipe.batch_size
-    return TrainResult(
-        recipe=config.recipe_name,
-        dataset=config.dataset,
-        seed=config.seed,
-        device=config.device,
-        steps=about.step,
-        samples=about.samples,
-        first_step=first_step,
-        warm_up_seconds=warm_up_seconds,
-        train_seconds=train_seconds,
-        save_seconds=save_seconds,
-        display_seconds=display_seconds,
-        samples_per_second=seen / train_seconds if seen else 0.0,
-        parameters=config.architecture.num_parameters,
-        run=str(folder),
-        checkpoint=str(folder / checkpoint.FILE_NAME),
-        final=about.final,
-        validation=about.validation,
-    )
+def train(
+    *, resume: bool = False, on_step: Callable[[StepResult], None] = _say_nothing, **options: Any
+) -> Run:
+    """Learn to read digits, to the end, and give the finished run; see `Run.begin` for the options.
 
+    Args:
+        resume: Whether to resume the run in `output`, or the newest interrupted one.
+        on_step: Called after each step.
+        **options: Such as `recipe="notebook"`, `dataset="mnist"`, `samples=2_000`, `output="runs/a"`.
 
-def _mixed(config: RunConfig) -> Iterator[tuple[str, float, Labelled]]:
-    """What the program draws for every batch, beside the data set's images."""
-    if share := config.recipe.mix_strokes:
-        images, labels = strokes.draw("train", STROKES_SIZES["train"])
-        own = np.array([config.classes.index(name) for name in strokes.CLASSES])
-        yield "strokes", share, (images, own[labels])
-    if share := config.recipe.mix_outliers:
-        yield "outliers", share, (outliers.draw(OUTLIERS), np.full(OUTLIERS, outliers.NO_CLASS))
+    Raises:
+        BirnnError: The options, the data or the folder cannot be used, or the loss is not finite.
+    """
+    run = Run.resume(**options) if resume else Run.begin(**options)
+    for result in run.steps():
+        on_step(result)
+    return run

@@ -1,4 +1,4 @@
-"""A run's metrics as TensorBoard draws them, for those who use it; with PyTorch's own writer."""
+"""A run's scores as event files for TensorBoard, by PyTorch's own writer."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,18 +19,18 @@ def writer_class() -> Any:
     return require("torch.utils.tensorboard", "tensorboard").SummaryWriter
 
 
-def drawn(steps: "Iterable[StepResult]", folder: Path, first_step: int) -> "Iterator[StepResult]":
-    """Pass a run's steps on, and keep their scores as event files in its folder.
+def written(steps: "Iterable[StepResult]", folder: Path, first_step: int) -> "Iterator[StepResult]":
+    """Write the scores of a run's steps as event files into its folder, and pass the steps on.
 
-    Curves of steps after `first_step`, which an interrupted process left there, are dropped.
+    Scores of steps after `first_step`, which an interrupted process left there, are dropped.
     """
     writer = writer_class()(folder, purge_step=first_step + 1)
     try:
         for step in steps:
-            for where, scores in (("batch", step.batch), ("held out", step.validation)):
+            for images, scores in (("batch", step.batch), ("validation", step.validation)):
                 if scores is not None:
-                    writer.add_scalar(f"loss/{where}", scores.loss, step.step)
-                    writer.add_scalar(f"accuracy/{where}", scores.accuracy, step.step)
+                    writer.add_scalar(f"loss/{images}", scores.loss, step.step)
+                    writer.add_scalar(f"accuracy/{images}", scores.accuracy, step.step)
             yield step
     finally:
         writer.close()

@@ -119,7 +119,7 @@ def test_every_flipped_bit_is_refused(path: Path, data: st.DataObject) -> None:
         ({"format": "other"}, "no checkpoint"),
         ({"format_version": "2"}, "format version '2'"),
         ({"sha256": "no"}, "no SHA-256"),
-        ({"about": "{}"}, "description"),
+        ({"about": "{}"}, "metadata"),
     ],
 )
 def test_a_sound_file_of_another_kind_is_refused(

@@ -1,0 +1,67 @@
+"""The images that a run learns from: its data set's, and what the program draws beside them."""
+
+from collections.abc import Callable, Iterator
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from birnn_cli.data import outliers, strokes
+from birnn_cli.data.datasets import STROKES_SIZES, DataSet, default_data_dir, open_or_fall_back
+from birnn_cli.errors import RunError
+from birnn_cli.reader import Reader
+from birnn_cli.runs.recipes import RunConfig
+from birnn_cli.training.batches import LabelledImages
+
+# Drawings of no digit that a training mixes in: a batch of `best` has 13 of them.
+NUM_OUTLIERS = 30_000
+
+
+class DataSets:
+    """The data sets that a run asks for, each opened once: a folder may hold very many images."""
+
+    def __init__(
+        self,
+        data_dir: str | PathLike[str] | None,
+        warn: Callable[[str], None],
+        on_download: Callable[[int, int | None], None],
+    ) -> None:
+        self._data_dir = default_data_dir() if data_dir is None else Path(data_dir)
+        self._warn, self._on_download = warn, on_download
+        self._opened: dict[str, DataSet] = {}
+
+    def open(self, name: str, reader: Reader | None = None) -> DataSet:
+        """A data set by its name; `auto` is MNIST, or drawn digits where that cannot be had."""
+        if name not in self._opened:
+            data = open_or_fall_back(name, self._data_dir, reader, self._on_download, self._warn)
+            self._opened[data.name] = data
+            return data
+        return self._opened[name]
+
+    def load(
+        self, config: RunConfig, folder: Path | None = None
+    ) -> tuple[LabelledImages, LabelledImages]:
+        """The training and the validation images of a run.
+
+        Raises:
+            RunError: The run in `folder` was begun with other classes.
+        """
+        is_folder = Path(config.dataset).is_absolute()
+        data = self.open(config.dataset, config.reader if is_folder else None)
+        if data.classes != config.classes:
+            raise RunError(
+                f"{folder} learns {len(config.classes)} classes, and {data.name} now has "
+                f"{len(data.classes)}: put the data back as they were, or begin another run"
+            )
+        return data.load("train"), data.load("validation")
+
+
+def drawings(config: RunConfig) -> Iterator[tuple[str, float, LabelledImages]]:
+    """What the program draws for every batch, beside the data set's images."""
+    if fraction := config.recipe.mix_strokes:
+        images, labels = strokes.draw("train", STROKES_SIZES["train"])
+        numbers = np.array([config.classes.index(name) for name in strokes.CLASSES])
+        yield "strokes", fraction, (images, numbers[labels])
+    if fraction := config.recipe.mix_outliers:
+        labels = np.full(NUM_OUTLIERS, outliers.NO_CLASS)
+        yield "outliers", fraction, (outliers.draw(NUM_OUTLIERS), labels)
