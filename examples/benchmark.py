@@ -9,14 +9,8 @@ python examples/benchmark.py [PAIRS (5)] [SECONDS a measurement (4)]
 With --scale: how the cost grows with the batch, the hidden size, the processes and the files.
 
 python examples/benchmark.py --scale [SECONDS a measurement (3)] [FILES (100000)]
-
-With --gpu: the notebook's network by batch and precision, 99 % from a standing start, same bits twice.
-
-python examples/benchmark.py --gpu [IMAGES a measurement (20000000)] [DEVICE (cuda)]
 """
 
-import itertools
-import json
 import os
 import platform
 import resource
@@ -38,21 +32,17 @@ from torch import nn
 
 from birnn_cli.data import strokes
 from birnn_cli.reader.decode import encode_png
-from birnn_cli.runs import checkpoint
 from birnn_cli.runs.recipes import RECIPES
 from birnn_cli.training import augment
 from birnn_cli.training.device import resolve_precision
-from birnn_cli.training.distributed import joined, leave
-from birnn_cli.training.loop import Training
+from birnn_cli.training.distributed import joined_group, leave
+from birnn_cli.training.loop import TrainingLoop
 
 CPU = torch.device("cpu")
 BATCH_SIZE, DISPLAY_STEP = 128, 10
 # Batches at the notebook's hidden size, and hidden sizes at one batch.
 SCALES = [(size, 128) for size in (64, 256, 1024, 4096, 16_384)]
 SCALES += [(256, size) for size in (32, 64, 256, 512)]
-GPU_BATCHES = (128, 1024, 4096, 16_384)
-# Recipe fast with fewer, larger steps: a GPU takes about as long for one whatever its batch.
-LARGE_BATCHES = ("--batch-size", 1024, "--samples", 500_000, "--learning-rate", 0.03)
 
 
 def plain(images: torch.Tensor, labels: torch.Tensor, seconds: float) -> float:
@@ -77,7 +67,7 @@ def plain(images: torch.Tensor, labels: torch.Tensor, seconds: float) -> float:
     return step * BATCH_SIZE / (time.perf_counter() - started)
 
 
-def ours(training: Training, seconds: float) -> float:
+def ours(training: TrainingLoop, seconds: float) -> float:
     """Images a second of a training that goes on for so long."""
     started, first = time.perf_counter(), training.step
     for _ in training.steps():
@@ -86,7 +76,7 @@ def ours(training: Training, seconds: float) -> float:
     return (training.step - first) * training.recipe.batch_size / (time.perf_counter() - started)
 
 
-def where_the_time_goes(training: Training, seconds: float) -> dict[str, float]:
+def where_the_time_goes(training: TrainingLoop, seconds: float) -> dict[str, float]:
     """The share of a training's time that each part of a step takes; the rest is `other`."""
     spent: Counter[str] = Counter()
     within = [0.0]  # of each call under way, the seconds that calls within it took
@@ -108,8 +98,7 @@ def where_the_time_goes(training: Training, seconds: float) -> dict[str, float]:
         return lambda: setattr(owner, name, own)
 
     undo = [
-        timed(training.batches, "draw", "input"),
-        timed(training.batches, "make", "input"),
+        timed(training.batches, "batch", "input"),
         timed(augment, "draw", "augmentation"),
         timed(augment, "augment", "augmentation"),
         timed(training.network, "forward", "forward"),
@@ -137,7 +126,7 @@ def main(pairs: int = 5, seconds: float = 4.0) -> None:
         recipe = recipe.override(
             {"samples": 10**9, "precision": resolve_precision(recipe.precision, CPU)}
         )
-        training = Training(recipe, 10, 0, CPU, (images, labels), (images[:100], labels[:100]))
+        training = TrainingLoop(recipe, 10, 0, CPU, (images, labels), (images[:100], labels[:100]))
         ours(training, seconds)  # warm up
         rates = [(ours(training, seconds), plain(*tensors, seconds)) for _ in range(pairs)]
         rate, textbook = (statistics.median(column) for column in zip(*rates, strict=True))
@@ -151,10 +140,10 @@ def rate(batch_size: int, hidden_size: int, seconds: float) -> None:
     """Print the images a second of the notebook's recipe, by this process or its group."""
     images, labels = strokes.draw("train", 5_000)
     values = {"samples": 10**9, "batch_size": batch_size, "hidden_size": hidden_size}
-    with joined("cpu") as group:
+    with joined_group("cpu") as group:
         recipe = RECIPES["notebook"].override(values)
-        held_out = images[:100], labels[:100]
-        training = Training(recipe, 10, 0, CPU, (images, labels), held_out, group=group)
+        validation = images[:100], labels[:100]
+        training = TrainingLoop(recipe, 10, 0, CPU, (images, labels), validation, group=group)
         steps = training.steps()
         next(steps)
         started = time.perf_counter()
@@ -223,51 +212,10 @@ def read_folder(folder: str) -> tuple[float, float]:
     return time.perf_counter() - started, most * resource.getpagesize() / 2**20
 
 
-def birnn(*arguments: object) -> dict[str, Any]:
-    """The JSON that a command prints."""
-    command = [sys.executable, "-m", "birnn_cli", *map(str, arguments), "--json", "--quiet"]
-    values: dict[str, Any] = json.loads(
-        subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
-    )
-    return values
-
-
-def gpu(images: int = 20_000_000, device: str = "cuda") -> None:
-    """Print what a GPU does, each run by a process of its own."""
-    names = map(torch.cuda.get_device_name, range(torch.cuda.device_count()))
-    print(f"torch {torch.__version__}, {device}", *names)
-    with tempfile.TemporaryDirectory() as folder:
-        runs = (Path(folder) / str(number) for number in itertools.count())
-        print("batch  precision  images/s   warm-up, seconds   (recipe notebook)")
-        for batch_size, precision in itertools.product(GPU_BATCHES, ("float32", "tf32")):
-            size = ("--batch-size", batch_size, "--samples", images, "--precision", precision)
-            done = birnn("train", "--device", device, *size, "--output", next(runs))
-            rate, warm_up = done["samples_per_second"], done["warm_up_seconds"]
-            print(f"{batch_size:>6,}  {precision:>9}  {rate:>10,.0f}  {warm_up:>7.2f}")
-        print("seed  seconds  warm-up, seconds  test accuracy   (recipe fast,", *LARGE_BATCHES, ")")
-        for seed in range(5):
-            run = next(runs)
-            fast = ("train", "--recipe", "fast", "--device", device, "--seed", seed, *LARGE_BATCHES)
-            done = birnn(*fast, "--output", run)
-            accuracy = birnn("eval", "--all", "--checkpoint", run)["accuracy"]
-            seconds, warm_up = done["train_seconds"], done["warm_up_seconds"]
-            print(f"{seed:>4}  {seconds:>7.3f}  {warm_up:>16.2f}  {accuracy:>13.2%}")
-        for recipe in RECIPES:
-            some = ("--recipe", recipe, "--samples", 100_000, "--deterministic", "--device", device)
-            one, two = (
-                birnn("train", *some, "--output", run)["run"] for run in (next(runs), next(runs))
-            )
-            one, two = (checkpoint.load(Path(run) / checkpoint.FILE_NAME).weights for run in (one, two))
-            same = all(np.array_equal(one[name], two[name]) for name in one)
-            print(f"--deterministic, {recipe}: {'the same bits' if same else 'OTHER BITS'} twice")
-
-
 def command(arguments: list[str]) -> None:
     """Run what the command line asks for."""
     if arguments[:1] == ["--rate"]:
         rate(int(arguments[1]), int(arguments[2]), float(arguments[3]))
-    elif arguments[:1] == ["--gpu"]:
-        gpu(*(kind(value) for kind, value in zip((int, str), arguments[1:], strict=False)))
     elif arguments[:1] == ["--scale"]:
         scale(*(kind(value) for kind, value in zip((float, int), arguments[1:], strict=False)))
     else:

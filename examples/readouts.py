@@ -18,14 +18,13 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+import birnn_cli as birnn
 from birnn_cli import evaluation
 from birnn_cli.data import datasets
 from birnn_cli.network import numpy_engine
 from birnn_cli.network.architecture import NUM_ROWS, Readout
 from birnn_cli.network.rows import to_rows
 from birnn_cli.runs import checkpoint
-from birnn_cli.training.options import TrainOptions, open_session
-from birnn_cli.training.run import Session
 
 HERE = Path(__file__).parent
 RUNS = Path("runs/readouts")
@@ -41,9 +40,10 @@ def scores_of(
     folder = RUNS / f"{readout}-{samples}-{seed}"
     file = folder / f"scores-{pictures}.json"
     if not file.exists():
-        request = TrainOptions(
+        birnn.train(
             recipe="notebook",
-            overrides={"readout": readout, "samples": samples},
+            readout=readout,
+            samples=samples,
             dataset=data.name,
             data_dir=DATA_DIR,
             seed=seed,
@@ -51,10 +51,6 @@ def scores_of(
             output=folder,
             resume=(folder / "config.json").exists(),
         )
-        run = open_session(request, report=lambda done, total: None, warn=print)
-        if isinstance(run, Session):
-            for _ in run.steps():
-                pass
         file.write_text(json.dumps(score(folder, data, pictures)), encoding="utf-8")
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return found

@@ -25,8 +25,8 @@ from birnn_cli.data import datasets
 from birnn_cli.network.rows import to_rows
 from birnn_cli.network.torch_engine import BiRNN
 from birnn_cli.runs.recipes import RECIPES
-from birnn_cli.training.batches import Labelled
-from birnn_cli.training.loop import Training
+from birnn_cli.training.batches import LabelledImages
+from birnn_cli.training.loop import TrainingLoop
 
 FIGURE = Path(__file__).with_name("vanishing_gradient.png")
 DATA_DIR = Path(os.environ.get("BIRNN_DATA_DIR") or datasets.default_data_dir())
@@ -60,7 +60,7 @@ def gradient_sizes(network: BiRNN, rows: Tensor, labels: Tensor) -> list[float]:
     return [float(output.grad.norm(dim=1).log().mean().exp()) for output in outputs]
 
 
-def measure(images: Labelled, held_out: Labelled, samples: int) -> dict[str, list[float]]:
+def measure(images: LabelledImages, held_out: LabelledImages, samples: int) -> dict[str, list[float]]:
     """Sizes by the name of the network."""
     rows = to_rows(torch.from_numpy(held_out[0][:PICTURES]))
     labels = torch.from_numpy(held_out[1][:PICTURES])
@@ -69,7 +69,7 @@ def measure(images: Labelled, held_out: Labelled, samples: int) -> dict[str, lis
         recipe = RECIPES["notebook"].override(
             {"readout": "states", "forget_bias": forget_bias, "samples": samples}
         )
-        training = Training(recipe, 10, SEED, torch.device("cpu"), images, held_out)
+        training = TrainingLoop(recipe, 10, SEED, torch.device("cpu"), images, held_out)
         name = f"forget bias {forget_bias:g}"
         sizes[f"{name}, untrained"] = gradient_sizes(training.network, rows, labels)
         for _ in training.steps():
@@ -78,7 +78,7 @@ def measure(images: Labelled, held_out: Labelled, samples: int) -> dict[str, lis
         accuracy = training.validate().accuracy
         print(f"{name}: after {training.step} steps {accuracy:.1%} of the images held out", flush=True)
     # `recipe` is now that of forget bias 1.
-    large = Training(recipe, 10, SEED, torch.device("cpu"), images, held_out).network
+    large = TrainingLoop(recipe, 10, SEED, torch.device("cpu"), images, held_out).network
     with torch.no_grad():
         large.layers[0].fw.weight_hh_l0.mul_(SCALE)
     sizes[f"forget bias 1, untrained, recurrent weights × {SCALE}"] = gradient_sizes(large, rows, labels)

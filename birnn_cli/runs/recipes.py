@@ -24,9 +24,10 @@ LARGEST = 2**31 - 1
 # The values that decide which network is trained; the others decide how.
 NETWORK_VALUES = ("hidden_size", "layers", "readout", "columns", "forget_bias")
 # The values that a run of an early version may lack: it had what is now the default.
-LATER_VALUES = frozenset(
-    ("columns", "optimizer", "weight_decay", "schedule", "precision", "augment")
-) | {"mix_strokes", "mix_outliers"}
+LATER_VALUES = (
+    *("columns", "optimizer", "weight_decay", "schedule", "precision", "augment"),
+    *("mix_strokes", "mix_outliers"),
+)
 # The fraction of the steps over which `one-cycle` raises the learning rate.
 WARM_UP = 0.15
 
@@ -291,11 +292,15 @@ class RunConfig:
         Raises:
             ConfigError: A value is missing, unknown in a recipe, of the wrong kind, or out of range.
         """
-        required = {own.name for own in fields(RunConfig) if own.default is MISSING}
-        recipe = values.get("recipe", {})
-        required_of_recipe = {own.name for own in fields(Recipe)} - LATER_VALUES
-        for name in (required - set(values)) | (required_of_recipe - set(recipe)):
-            raise ConfigError(f"{name} is missing")
+        for own in fields(RunConfig):
+            if own.default is MISSING and own.name not in values:
+                raise ConfigError(f"{own.name} is missing")
+        recipe = values["recipe"]
+        if not isinstance(recipe, Mapping):
+            raise ConfigError(f"recipe is {recipe!r}, expected values by their names")
+        for own in fields(Recipe):
+            if own.name not in recipe and own.name not in LATER_VALUES:
+                raise ConfigError(f"{own.name} is missing")
         known = {own.name: values[own.name] for own in fields(RunConfig) if own.name in values}
         known |= {"recipe": Recipe().override(recipe), "classes": tuple(map(str, values["classes"]))}
         return RunConfig(**known)

@@ -16,7 +16,7 @@ from birnn_cli.reader import decode
 from birnn_cli.reader.normalise import is_normalised
 from birnn_cli.runs import checkpoint, folders
 from birnn_cli.runs.recipes import RECIPES
-from birnn_cli.training.loop import Training, _cross_entropy
+from birnn_cli.training.loop import TrainingLoop, cross_entropy_with_outliers
 
 
 def test_outliers_are_the_same_each_time_and_in_mnists_convention() -> None:
@@ -31,17 +31,17 @@ def test_the_loss_on_an_outlier_is_least_at_even_probabilities() -> None:
     labels = torch.tensor([3, outliers.NO_CLASS])
     even = torch.zeros(2, 10)
     even[0, 3] = 50.0
-    assert math.isclose(_cross_entropy(even, labels).item(), math.log(10) / 2, rel_tol=1e-6)
+    assert math.isclose(cross_entropy_with_outliers(even, labels).item(), math.log(10) / 2, rel_tol=1e-6)
     for number in range(10):
         sure = even.clone()
         sure[1, number] = 1.0
-        assert _cross_entropy(sure, labels) > _cross_entropy(even, labels)
+        assert cross_entropy_with_outliers(sure, labels) > cross_entropy_with_outliers(even, labels)
 
 
 def test_the_loss_on_images_of_a_class_is_what_it_is_without_outliers() -> None:
     logits, labels = torch.randn(6, 10), torch.arange(6)
     own = torch.nn.functional.cross_entropy(logits, labels)
-    torch.testing.assert_close(_cross_entropy(logits, labels), own)
+    torch.testing.assert_close(cross_entropy_with_outliers(logits, labels), own)
 
 
 def test_training_with_outliers_brings_doubt_about_others_of_their_kind() -> None:
@@ -51,7 +51,7 @@ def test_training_with_outliers_brings_doubt_about_others_of_their_kind() -> Non
     def surest(share: float) -> float:
         recipe = RECIPES["fast"].override({"samples": 20_000, "hidden_size": 32, "precision": "float32"})
         drawn = outliers.draw(400), np.full(400, outliers.NO_CLASS)
-        training = Training(
+        training = TrainingLoop(
             *(recipe.override({"mix_outliers": share}), 10, 0, torch.device("cpu")),
             *((images, labels), (images[:10], labels[:10])),
             [("outliers", share, drawn)],

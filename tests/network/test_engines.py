@@ -19,7 +19,7 @@ from birnn_cli.runs import checkpoint
 from birnn_cli.runs.folders import SHIPPED
 from birnn_cli.runs.recipes import RECIPES
 from birnn_cli.training.batches import random_generator
-from birnn_cli.training.loop import Training
+from birnn_cli.training.loop import TrainingLoop
 from tests.conftest import TESTS
 
 # Three Adam steps of the notebook's network in TensorFlow 2.15: images, labels, and before and after
@@ -71,13 +71,13 @@ def test_three_steps_of_adam_are_tensorflows() -> None:
     with np.load(TENSORFLOW) as file:
         reference = dict(file)
     images, labels = reference["images"].reshape(-1, 28, 28), reference["labels"].reshape(-1)
-    training = Training(
+    training = TrainingLoop(
         RECIPES["notebook"],
         10,
         0,
         torch.device("cpu"),
         (images, labels.astype(np.int64)),
-        held_out=(images, labels.astype(np.int64)),
+        validation_images=(images, labels.astype(np.int64)),
     )
     training.network.load_weights(from_tensorflow(reference, 0))
     for step in range(3):
@@ -87,8 +87,7 @@ def test_three_steps_of_adam_are_tensorflows() -> None:
         loss = nn.functional.cross_entropy(logits, truth).item()
         assert distance(logits.numpy(), reference[f"logits_{step}"]) < 1e-5
         assert abs(loss / reference[f"loss_{step}"] - 1) < 1e-5
-        training._optimizer.prepare(step)
-        training._descend(rows, truth, [])
+        training._learn(rows, truth)
         training.step += 1
         for name, expected in from_tensorflow(reference, step + 1).items():
             difference = training.weights()[name] - expected

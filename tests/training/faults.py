@@ -19,8 +19,7 @@ import torch
 from birnn_cli.data import datasets
 from birnn_cli.errors import BirnnError, CheckpointError
 from birnn_cli.runs import checkpoint, folders
-from birnn_cli.training.options import TrainOptions, open_session
-from birnn_cli.training.run import Session
+from birnn_cli.training.run import Run
 
 STEPS = 4
 FAILED = 7
@@ -76,28 +75,26 @@ class Writer:
 
 
 def train(folder: Path, data_dir: Path, *, steps: int = STEPS, save_every: float = 1e-9) -> None:
-    """Begin the run, or go on with it, to its end; validate twice, drop units."""
-    resume = (folder / folders.CONFIG).exists()
-    values = {"samples": 50 * steps + 1, "batch_size": 50, "hidden_size": 8, "display_step": 2}
-    more = {
-        "mix_strokes": 0.0,
-        "mix_outliers": 0.0,
-        "validate_step": 3,
-    }  # else as `best` has it: dropout, Muon, changes
-    request = TrainOptions(
-        recipe=None if resume else "best",
-        overrides={} if resume else {**values, **more},
-        dataset="mnist",
-        data_dir=data_dir,
-        output=folder,
-        resume=resume,
-        device="cpu",
-        save_every=save_every,
-    )
-    run = open_session(request, lambda done, total: None, lambda text: None)
-    if isinstance(run, Session):
-        for _ in run.steps():
-            pass
+    """Begin the run, or resume it, to its end; with validation, dropout, Muon and augmentation."""
+    options: dict[str, Any] = {"data_dir": data_dir, "output": folder, "save_every": save_every}
+    if (folder / folders.CONFIG).exists():
+        run = Run.resume(**options)
+    else:
+        run = Run.begin(
+            **options,
+            recipe="best",
+            dataset="mnist",
+            device="cpu",
+            samples=50 * steps + 1,
+            batch_size=50,
+            hidden_size=8,
+            display_step=2,
+            validate_step=3,
+            mix_strokes=0.0,
+            mix_outliers=0.0,
+        )
+    for _ in run.steps():
+        pass
 
 
 def child(work: Callable[[], None]) -> int:

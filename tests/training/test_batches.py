@@ -27,7 +27,7 @@ def changed(strength: float, rows: torch.Tensor = ROWS, seed: int = 0) -> torch.
 
 
 def batch(batches: Batches, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-    return batches.make(batches.draw(step))
+    return batches.batch(step)
 
 
 def centres(rows: torch.Tensor) -> torch.Tensor:

@@ -170,9 +170,9 @@ def test_processes_started_again_go_on_with_their_own_run_even_when_it_is_comple
     program = tmp_path / "program.py"
     program.write_text(
         "import os, signal\n"
-        "from birnn_cli.training.run import Session\n"
+        "from birnn_cli.training.run import Run\n"
         "if (os.environ['RANK'], os.environ['TORCHELASTIC_RESTART_COUNT']) == ('1', '0'):\n"
-        "    Session.result = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    Run.result = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
         "from birnn_cli.__main__ import main\nmain()\n"
     )
     options = (*TRAIN, "--samples", 2600)

@@ -59,8 +59,8 @@ def test_a_second_ctrl_c_ends_at_once(small_data: Path, tmp_path: Path) -> None:
     """The first is noted when the step is done; here a step takes far longer than anyone waits."""
     program = (
         "import sys, time\n"
-        "from birnn_cli.training.loop import Training\n"
-        "Training._learn = lambda *_: (print('learning', flush=True), time.sleep(60))\n"
+        "from birnn_cli.training.loop import TrainingLoop\n"
+        "TrainingLoop._learn = lambda *_: (print('learning', flush=True), time.sleep(60))\n"
         "from birnn_cli.__main__ import main\n"
         "main()"
     )

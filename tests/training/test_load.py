@@ -89,17 +89,15 @@ def test_a_long_training_takes_no_more_memory_than_a_short_one(tmp_path: Path) -
     program = """
 import sys
 from pathlib import Path
-from birnn_cli.training.options import TrainOptions, open_session
+from birnn_cli.training.run import Run
 from birnn_cli.data import datasets
 datasets.NUM_VALIDATION = 100
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
 steps = int(sys.argv[2])
 values = {"samples": 20 * (steps + 1), "batch_size": 20, "hidden_size": 8, "validate_step": 100}
-request = TrainOptions(recipe="best", overrides={**values, "mix_strokes": 0.0, "mix_outliers": 0.0},
-    dataset="mnist",
-    data_dir=Path(sys.argv[1]), device="cpu", output=Path("run"), save_every=0.05)
-run = open_session(request, lambda done, total: None, lambda text: None)
+run = Run.begin(recipe="best", **values, mix_strokes=0.0, mix_outliers=0.0, dataset="mnist",
+    data_dir=sys.argv[1], device="cpu", output="run", save_every=0.05)
 for result in run.steps():
     if result.step == 500:
         before = resident()

@@ -1,13 +1,9 @@
 """Learning: the notebook's batches, randomness as a function, resuming, what stops a run."""
 
 import itertools
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,18 +11,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.numpy import load_file
 
 from birnn_cli.data import strokes
-from birnn_cli.errors import ConfigError, DivergedError
-from birnn_cli.runs import checkpoint
+from birnn_cli.errors import DivergedError
 from birnn_cli.runs.recipes import RECIPES, Recipe, RecipeName
-from birnn_cli.training.batches import Batches
-from birnn_cli.training.device import resolve_device, resolve_precision
-from birnn_cli.training.loop import Training, dropout_masks
-from birnn_cli.training.options import TrainOptions, open_session
-from birnn_cli.training.run import Session
-from tests.conftest import child_environment, run_birnn
+from birnn_cli.training.device import resolve_precision
+from birnn_cli.training.loop import TrainingLoop, dropout_masks
 
 IMAGES, LABELS = strokes.draw("train", 500)
 VALIDATION = strokes.draw("validation", 100)
@@ -34,12 +24,12 @@ CPU = torch.device("cpu")
 SMALL = replace(RECIPES["notebook"], hidden_size=8, batch_size=20, samples=801, display_step=5)
 
 
-def training(recipe: Recipe = SMALL, seed: int = 0, images: np.ndarray = IMAGES) -> Training:
-    return Training(recipe, 10, seed, CPU, (images, LABELS[: len(images)]), VALIDATION)
+def training(recipe: Recipe = SMALL, seed: int = 0, images: np.ndarray = IMAGES) -> TrainingLoop:
+    return TrainingLoop(recipe, 10, seed, CPU, (images, LABELS[: len(images)]), VALIDATION)
 
 
-def batch(learner: Training, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-    return learner.batches.make(learner.batches.draw(step))
+def batch(learner: TrainingLoop, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return learner.batches.batch(step)
 
 
 def same(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> bool:
@@ -186,18 +176,6 @@ def test_bfloat16_changes_the_products_and_no_weights_type() -> None:
     assert not same(plain.weights(), half.weights())
 
 
-def test_a_faster_precision_is_taken_where_the_device_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    for found, expected in (({"avx512_bf16": True}, "bfloat16"), ({"avx512_bf16": False}, "float32")):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=found: found, raising=False)
-        assert resolve_precision("bfloat16", CPU) == resolve_precision("tf32", CPU) == expected
-        assert resolve_precision("float32", CPU) == "float32"
-    gpu = torch.device("cuda", 1)
-    for capability, expected in (((7, 5), "float32"), ((8, 0), "tf32"), ((9, 0), "tf32")):
-        monkeypatch.setattr(torch.cuda, "get_device_capability", {gpu: capability}.get)
-        assert resolve_precision("bfloat16", gpu) == resolve_precision("tf32", gpu) == expected
-        assert resolve_precision("float32", gpu) == "float32"
-
-
 def test_dropout_is_a_function_of_the_seed_and_the_step_and_keeps_the_mean() -> None:
     recipe = replace(SMALL, layers=3, hidden_size=100, dropout=0.25, batch_size=200)
     whole, cpu = slice(0, None, 1), torch.device("cpu")
@@ -232,23 +210,16 @@ def test_weights_that_are_not_finite_are_not_given_out() -> None:
         learner.weights()
 
 
-def test_a_device_that_is_not_there_is_an_error() -> None:
-    assert resolve_device("cpu") == torch.device("cpu")
-    assert resolve_device("auto").type in ("cpu", "cuda", "mps")
-    for name in ("gpu", "cuda:99", "", "cpu:x"):
-        with pytest.raises(ConfigError, match="expected auto"):
-            resolve_device(name)
-
-
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="NO CUDA DEVICE: not tested there")
 
 
-def on_cuda(recipe: Recipe, *, recorded: bool = True, deterministic: bool = False) -> Training:
+def on_cuda(recipe: Recipe, *, deterministic: bool = False) -> TrainingLoop:
     """A training on the GPU, done."""
     device = torch.device("cuda", torch.cuda.device_count() - 1)
     recipe = replace(recipe, precision=resolve_precision(recipe.precision, device))
-    learner = Training(recipe, 10, 0, device, (IMAGES, LABELS), VALIDATION, deterministic=deterministic)
-    learner._is_recorded = recorded
+    learner = TrainingLoop(
+        recipe, 10, 0, device, (IMAGES, LABELS), VALIDATION, deterministic=deterministic
+    )
     for _ in learner.steps():
         pass
     return learner
@@ -265,16 +236,6 @@ def test_cuda_learns_as_the_cpu_does() -> None:
 
 @needs_cuda
 @pytest.mark.parametrize("name", RECIPES)
-def test_what_cuda_recorded_learns_as_what_it_did_not(name: RecipeName) -> None:
-    recipe = RECIPES[name].override({"batch_size": 32, "samples": 1601})
-    plain, recorded = (on_cuda(recipe, recorded=recorded) for recorded in (False, True))
-    assert recorded.warm_up_seconds > 0 == plain.warm_up_seconds
-    for key, value in plain.weights().items():
-        np.testing.assert_allclose(recorded.weights()[key], value, atol=2e-3)
-
-
-@needs_cuda
-@pytest.mark.parametrize("name", RECIPES)
 def test_cuda_gives_the_same_bits_twice_when_asked_to(name: RecipeName) -> None:
     program = (
         "import sys; from tests.training.test_loop import RECIPES, on_cuda\n"
@@ -284,142 +245,3 @@ def test_cuda_gives_the_same_bits_twice_when_asked_to(name: RecipeName) -> None:
     )
     # A process of its own: cuBLAS reads what it is asked for once.
     subprocess.run([sys.executable, "-c", program, name], check=True)
-
-
-def test_a_combination_without_sense_is_refused() -> None:
-    with pytest.raises(ConfigError, match="129"):
-        RECIPES["notebook"].override({"samples": 128})
-    with pytest.raises(ConfigError, match="--layers 2"):
-        RECIPES["notebook"].override({"dropout": 0.5})
-
-
-OPTIONS = ("--dataset", "mnist", "--device", "cpu", "--samples", 40_000, "--save-every", 0.05)
-
-
-@pytest.fixture(scope="module")
-def whole_run(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nothing stopped."""
-    folder = tmp_path_factory.mktemp("whole")
-    done = run_birnn(
-        "train", *OPTIONS, "--output", "run", "-q", cwd=folder, BIRNN_DATA_DIR=str(small_data)
-    )
-    assert done.code == 0, done.err
-    return folder / "run"
-
-
-def start(cwd: Path, data: Path, *arguments: object) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "birnn_cli", "train", *map(str, arguments)],
-        cwd=cwd,
-        env=child_environment(cwd, BIRNN_DATA_DIR=str(data)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
-def wait_for_rows(run: Path, count: int, child: subprocess.Popen[bytes]) -> None:
-    """Until so many rows of metrics and a checkpoint are there."""
-    deadline = time.monotonic() + 120
-    metrics, saved = run / "metrics.jsonl", run / "checkpoint.safetensors"
-    while not (saved.exists() and metrics.exists() and metrics.read_bytes().count(b"\n") >= count):
-        assert child.poll() is None, child.communicate()[1].decode()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def assert_same_run(one: Path, two: Path) -> None:
-    assert same(load_file(one / "checkpoint.safetensors"), load_file(two / "checkpoint.safetensors"))
-    assert (one / "metrics.jsonl").read_text() == (two / "metrics.jsonl").read_text()
-
-
-def test_a_run_killed_twice_and_resumed_is_the_run_that_nothing_stopped(
-    whole_run: Path, small_data: Path, tmp_path: Path
-) -> None:
-    run = tmp_path / "cut"
-    for rows, arguments in ((4, (*OPTIONS, "--output", run)), (12, ("--resume", "--output", run))):
-        child = start(tmp_path, small_data, *arguments)
-        wait_for_rows(run, rows, child)
-        child.send_signal(signal.SIGKILL)
-        child.communicate()
-    with (run / "metrics.jsonl").open("ab") as file:
-        file.write(b'{"step": 9')  # torn, as by a crash in the middle of a row
-    done = run_birnn(
-        "train", "--resume", "--output", run, "--json", cwd=tmp_path, BIRNN_DATA_DIR=str(small_data)
-    )
-    assert done.code == 0, done.err
-    assert done.json["first_step"] > 0
-    assert_same_run(whole_run, run)
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_says_how_to_go_on_and_the_rest_is_the_same_run(
-    number: signal.Signals, code: int, whole_run: Path, small_data: Path, tmp_path: Path
-) -> None:
-    child = start(tmp_path, small_data, *OPTIONS, "--json")
-    run = tmp_path / "runs" / "notebook-1"
-    wait_for_rows(run, 3, child)
-    child.send_signal(number)
-    out, err = (text.decode() for text in child.communicate(timeout=60))
-    assert child.returncode == code
-    assert "--resume --output runs/notebook-1" in err.splitlines()[-1]
-    assert '"status": "interrupted"' in out
-    assert not checkpoint.load(run / "checkpoint.safetensors").metadata.complete
-    done = run_birnn("train", "--resume", cwd=tmp_path, BIRNN_DATA_DIR=str(small_data))
-    assert done.code == 0, done.err
-    assert_same_run(whole_run, run)
-
-
-def test_a_run_that_diverges_keeps_its_last_good_checkpoint(
-    small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """From step 25 on the rows are no numbers: step 20 displays and saves, step 30 finds out."""
-    own_make, made = Batches.make, itertools.count()
-
-    def make(batches: Batches, drawn: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        rows, labels = own_make(batches, drawn)
-        return rows * (float("nan") if next(made) >= 25 else 1), labels
-
-    monkeypatch.setattr(Batches, "make", make)
-    request = TrainOptions(
-        dataset="mnist", data_dir=small_data, device="cpu", output=tmp_path / "run", save_every=1e-9
-    )
-    run = open_session(request, lambda done, total: None, lambda text: None)
-    assert isinstance(run, Session)
-    with pytest.raises(DivergedError, match="--learning-rate"):
-        list(run.steps())
-    about = checkpoint.load(tmp_path / "run" / checkpoint.FILE_NAME).metadata
-    assert (about.step, about.complete) == (25, False)
-
-
-def test_a_run_that_diverges_ends_with_one_line(small_data: Path, tmp_path: Path) -> None:
-    options = (*OPTIONS[:4], "--output", "run", "--learning-rate", 1e38, "-q")
-    done = run_birnn("train", *options, cwd=tmp_path, BIRNN_DATA_DIR=str(small_data))
-    assert done.code == 1
-    assert "--learning-rate" in done.err and len(done.err.splitlines()) == 1
-
-
-def test_a_checkpoint_that_cannot_be_written_ends_the_run_with_one_line(
-    small_data: Path, tmp_path: Path
-) -> None:
-    program = (
-        "import resource, sys\n"
-        "from birnn_cli.__main__ import main\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
-        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "main()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, "train", *map(str, OPTIONS), "--output", "run", "-q"],
-        cwd=tmp_path,
-        env=child_environment(tmp_path, BIRNN_DATA_DIR=str(small_data)),
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert b"File too large" in done.stderr
-    assert b"Traceback" not in done.stderr
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        ".lock",
-        "config.json",
-        "metrics.jsonl",
-    ]

@@ -23,8 +23,7 @@ def stepped(decay: float = 0.0) -> tuple[dict[str, np.ndarray], dict[str, np.nda
     before = {name: weight.detach().numpy().copy() for name, weight in weights.items()}
     for weight in weights.values():
         weight.grad = torch.randn_like(weight)
-    optimizer.prepare(0)
-    optimizer.step()
+    optimizer.step(0)
     return before, {name: weight.detach().numpy() for name, weight in weights.items()}, optimizer
 
 
@@ -83,7 +82,6 @@ def test_the_schedule_is_what_the_weights_move_by() -> None:
     for step in range(recipe.steps):
         before = weight.detach().clone()
         weight.grad = torch.ones(3)
-        optimizer.prepare(step)
-        optimizer.step()
+        optimizer.step(step)
         moved = (before - weight.detach()).numpy()
         np.testing.assert_allclose(moved, recipe.learning_rate_at(step), rtol=1e-3)
