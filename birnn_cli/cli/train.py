@@ -74,7 +74,7 @@ def train(
     }
     with reporting("train", as_json=as_json), ExitStack() as opened:
         from birnn_cli.cli import console, interrupts, progress
-        from birnn_cli.runs.folders import read_metrics
+        from birnn_cli.runs.metrics import read_metrics
         from birnn_cli.training import tensorboard as curves
         from birnn_cli.training.distributed import joined_group
         from birnn_cli.training.run import Run, RunContext

@@ -11,8 +11,8 @@ import numpy as np
 from birnn_cli.data.folders import Split
 from birnn_cli.evaluation import CALIBRATION_BINS, Evaluation, Reading, calibration_bins, evaluate
 from birnn_cli.network.numpy_engine import probabilities
-from birnn_cli.runs import folders
 from birnn_cli.runs.checkpoint import CheckpointMetadata
+from birnn_cli.runs.metrics import read_metrics
 from birnn_cli.text import printable
 
 # Test images of MNIST, from 0, whose label fewer than three of five raters gave back. Source: Cleanlab's
@@ -154,7 +154,7 @@ def curves(folder: Path, about: CheckpointMetadata) -> dict[str, Curves]:
         folder: Where the checkpoint is.
         about: What it says of itself: rows of later steps are left out.
     """
-    rows, printed = folders.read_metrics(folder, about.step), list[dict[str, str]]()
+    rows, printed = read_metrics(folder, about.step), list[dict[str, str]]()
     if (about.config.recipe_name, about.config.dataset) == ("notebook", "mnist"):
         printed = list(csv.DictReader(NOTEBOOK_LOG.read_text(encoding="utf-8").splitlines()))
     found = {

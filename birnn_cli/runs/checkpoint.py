@@ -45,8 +45,8 @@ class CheckpointMetadata:
         samples: Images seen.
         complete: Whether the training came to its end.
         saved_at: UTC, ISO 8601.
-        final: `loss` (nats an image) and `accuracy` (0 to 1) of the last display step, or None.
-        validation: `n`, `loss`, `accuracy` on the images held out, or None.
+        final: `loss` (nats per image) and `accuracy` (0 to 1) of the last display step, or None.
+        validation: `n`, `loss`, `accuracy` on the validation images, or None.
         normalisation: Pixels times `scale` minus `mean`, over `std`, is what the network reads.
         versions: Of birnn, Python, NumPy and, where it trained, torch.
     """

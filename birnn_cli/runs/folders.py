@@ -2,9 +2,7 @@
 
 import contextlib
 import json
-import math
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +11,7 @@ from birnn_cli.errors import CheckpointError, ConfigError, RunError
 from birnn_cli.files import write_atomically
 from birnn_cli.runs import checkpoint
 from birnn_cli.runs.checkpoint import Checkpoint, CheckpointMetadata
+from birnn_cli.runs.metrics import METRICS
 from birnn_cli.runs.recipes import RunConfig
 from birnn_cli.text import percent
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 RUNS = Path("runs")
-CONFIG, METRICS, LOCK = "config.json", "metrics.jsonl", ".lock"
+CONFIG, LOCK = "config.json", ".lock"
 SHIPPED = Path(__file__).with_name("shipped.safetensors")
 
 
@@ -214,51 +213,3 @@ def _accuracy(metadata: CheckpointMetadata) -> str:
     if not metadata.validation:
         return f"{name}, never validated"
     return f"{percent(metadata.validation['accuracy'], 2)} on the validation images of {name}"
-
-
-def read_metrics(folder: Path, last_step: float = math.inf) -> list[dict[str, float]]:
-    """The rows of a run up to a step; none where there is no run, and no torn line."""
-    return [json.loads(line) for line in _metrics_lines(folder) if _step(line) <= last_step]
-
-
-def _metrics_lines(folder: Path) -> list[bytes]:
-    path = folder / METRICS
-    return path.read_bytes().splitlines(keepends=True) if path.exists() else []
-
-
-class Metrics:
-    """A run's `metrics.jsonl`: a row a line, each written out at once.
-
-    Args:
-        folder: The run's.
-        last_step: Rows of later steps are dropped, and a torn last line: what a run that goes on from
-            this step will write again.
-    """
-
-    def __init__(self, folder: Path, last_step: int) -> None:
-        path, lines = folder / METRICS, _metrics_lines(folder)
-        kept = [line for line in lines if _step(line) <= last_step]
-        if kept != lines:
-            write_atomically(path, b"".join(kept))
-        self._file = path.open("ab")
-
-    def append(self, row: Mapping[str, float]) -> None:
-        """Add a row."""
-        self._file.write((json.dumps(row) + "\n").encode())
-        self._file.flush()
-
-    def sync(self) -> None:
-        """Make all rows durable."""
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Add no more."""
-        self._file.close()
-
-
-def _step(line: bytes) -> float:
-    """The step of a row; not a number, which no step is below, for a line that is no whole row."""
-    try:
-        return int(json.loads(line)["step"]) if line.endswith(b"\n") else math.nan
-    except (ValueError, KeyError, TypeError):
-        return math.nan

@@ -11,6 +11,7 @@ import torch
 from birnn_cli.errors import InterruptedRunError
 from birnn_cli.runs import checkpoint, folders
 from birnn_cli.runs.checkpoint import Checkpoint, CheckpointMetadata
+from birnn_cli.runs.metrics import MetricsFile
 from birnn_cli.runs.recipes import RunConfig
 from birnn_cli.training.batches import LabelledImages
 from birnn_cli.training.device import resolve_device
@@ -199,7 +200,7 @@ class Run:
         """
         if self._loop is None:
             return
-        metrics = folders.Metrics(self.folder, self._step) if self._group.is_leader else None
+        metrics = MetricsFile(self.folder, self._step) if self._group.is_leader else None
         started = saved_at = time.perf_counter()
         validate_step = self.config.recipe.validate_step
         try:
@@ -264,7 +265,7 @@ class Run:
         if self._group.is_leader:
             self._save(complete=False)
 
-    def _keep(self, metrics: folders.Metrics | None, result: StepResult) -> None:
+    def _keep(self, metrics: MetricsFile | None, result: StepResult) -> None:
         """Write a row of metrics, where there is something to write."""
         row: dict[str, float] = {}
         if result.batch is not None:

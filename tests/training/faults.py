@@ -19,6 +19,7 @@ import torch
 from birnn_cli.data import datasets
 from birnn_cli.errors import BirnnError, CheckpointError
 from birnn_cli.runs import checkpoint, folders
+from birnn_cli.runs.metrics import METRICS
 from birnn_cli.training.run import Run
 
 STEPS = 4
@@ -133,7 +134,7 @@ def same(one: Path, two: Path) -> bool:
     first, second = (checkpoint.load(folder / checkpoint.FILE_NAME) for folder in (one, two))
     pairs = ((first.weights, second.weights), (first.training, second.training))
     arrays = all(a.keys() == b.keys() and all((a[n] == b[n]).all() for n in a) for a, b in pairs)
-    rows = (one / folders.METRICS).read_bytes() == (two / folders.METRICS).read_bytes()
+    rows = (one / METRICS).read_bytes() == (two / METRICS).read_bytes()
     return arrays and rows and first.metadata.validation == second.metadata.validation
 
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from birnn_cli.runs import checkpoint
-from birnn_cli.runs.folders import read_metrics
+from birnn_cli.runs.metrics import read_metrics
 from tests.conftest import Done, child_environment, run_birnn
 
 # Muon, augmentation, dropout, two layers.

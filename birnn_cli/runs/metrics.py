@@ -1,0 +1,59 @@
+"""A run's `metrics.jsonl`: a row of scores per line, and what a resumed run does with it."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from birnn_cli.files import write_atomically
+
+METRICS = "metrics.jsonl"
+
+
+def read_metrics(folder: Path, last_step: float = math.inf) -> list[dict[str, float]]:
+    """The rows of a run up to a step, without a torn last line; no rows where there is no run."""
+    return [json.loads(line) for line in _lines(folder) if _step(line) <= last_step]
+
+
+class MetricsFile:
+    """The `metrics.jsonl` of a run that is under way; each row is written out at once.
+
+    Args:
+        folder: The run's.
+        last_step: Where the run resumes: rows of later steps, which it will write again, are dropped,
+            and so is a torn last line.
+    """
+
+    def __init__(self, folder: Path, last_step: int) -> None:
+        path, lines = folder / METRICS, _lines(folder)
+        kept = [line for line in lines if _step(line) <= last_step]
+        if kept != lines:
+            write_atomically(path, b"".join(kept))
+        self._file = path.open("ab")
+
+    def append(self, row: Mapping[str, float]) -> None:
+        """Add a row."""
+        self._file.write((json.dumps(row) + "\n").encode())
+        self._file.flush()
+
+    def sync(self) -> None:
+        """Make all rows durable."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _lines(folder: Path) -> list[bytes]:
+    path = folder / METRICS
+    return path.read_bytes().splitlines(keepends=True) if path.exists() else []
+
+
+def _step(line: bytes) -> float:
+    """The step of a row; NaN, which is never at or below a step, for a line that is no whole row."""
+    try:
+        return int(json.loads(line)["step"]) if line.endswith(b"\n") else math.nan
+    except (ValueError, KeyError, TypeError):
+        return math.nan
