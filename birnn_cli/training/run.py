@@ -237,8 +237,8 @@ def result(
 def _mixed(config: RunConfig) -> Iterator[tuple[str, float, Labelled]]:
     """What the program draws for every batch, beside the data set's images."""
     if share := config.recipe.mix_strokes:
-        images, labels = strokes.draw("train", STROKES_SIZES["train"])
+        images, labels = strokes.sample("train", STROKES_SIZES["train"])
         own = np.array([config.classes.index(name) for name in strokes.CLASSES])
         yield "strokes", share, (images, own[labels])
     if share := config.recipe.mix_outliers:
-        yield "outliers", share, (outliers.draw(OUTLIERS), np.full(OUTLIERS, outliers.NO_CLASS))
+        yield "outliers", share, (outliers.sample(OUTLIERS), np.full(OUTLIERS, outliers.NO_CLASS))

@@ -28,8 +28,8 @@ from birnn_cli.training.options import TrainOptions, open_session
 from birnn_cli.training.run import Session
 from tests.conftest import child_environment, run_birnn
 
-IMAGES, LABELS = strokes.draw("train", 500)
-VALIDATION = strokes.draw("validation", 100)
+IMAGES, LABELS = strokes.sample("train", 500)
+VALIDATION = strokes.sample("validation", 100)
 CPU = torch.device("cpu")
 SMALL = replace(RECIPES["notebook"], hidden_size=8, batch_size=20, samples=801, display_step=5)
 
