@@ -207,15 +207,15 @@ def _read(
     if not (number and options.several):
         yield replace(first, pixels=reading.pixels, num_digits=number)
         return
-    for index, (box, pixels) in enumerate(reading.each()):
+    for index, (box, pixels) in enumerate(reading.split_digits()):
         yield replace(first, pixels=pixels, num_digits=1, index=index, box=box)
         first = replace(first, stages=None)
 
 
 def _strip(reading: read.ReaderStages) -> NDArray[np.uint8]:
-    from birnn_cli.reader.stages import strip  # seldom asked for, and text takes long to load
+    from birnn_cli.reader.stages import draw_stages  # seldom asked for, and text takes long to load
 
-    return strip(reading)
+    return draw_stages(reading)
 
 
 def _judge(

@@ -117,7 +117,7 @@ def where_the_time_goes(training: TrainingLoop, seconds: float) -> dict[str, flo
 
 def main(pairs: int = 5, seconds: float = 4.0) -> None:
     """Measure every recipe in turn with the plain loop; print medians."""
-    images, labels = strokes.draw("train", 20_000)
+    images, labels = strokes.sample("train", 20_000)
     tensors = torch.from_numpy(images), torch.from_numpy(labels)
     threads = torch.get_num_threads()
     print(f"torch {torch.__version__}, Python {platform.python_version()}, {threads} threads")
@@ -138,7 +138,7 @@ def main(pairs: int = 5, seconds: float = 4.0) -> None:
 
 def rate(batch_size: int, hidden_size: int, seconds: float) -> None:
     """Print the images a second of the notebook's recipe, by this process or its group."""
-    images, labels = strokes.draw("train", 5_000)
+    images, labels = strokes.sample("train", 5_000)
     values = {"samples": 10**9, "batch_size": batch_size, "hidden_size": hidden_size}
     with joined_group("cpu") as group:
         recipe = RECIPES["notebook"].override(values)
@@ -177,7 +177,7 @@ def scale(seconds: float = 3.0, files: int = 100_000) -> None:
         one, two, processes = (f"{each:,.0f}" for each in rates)
         print(f"{batch_size:>5,}  {hidden_size:>11}  {one:>19}  {two:>20}  {processes:>11}")
     print("files    seconds  files/s  memory of all processes, MiB")
-    images, _ = strokes.draw("test", 1000)
+    images, _ = strokes.sample("test", 1000)
     with tempfile.TemporaryDirectory() as folder:
         kept = 0
         for count in (files // 100, files // 10, files):

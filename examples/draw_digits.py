@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from birnn_cli import prediction
 from birnn_cli.data import strokes
 from birnn_cli.reader import read
-from birnn_cli.reader.stages import strip
+from birnn_cli.reader.stages import draw_stages
 from birnn_cli.report import explanation_figure
 from birnn_cli.runs import checkpoint, folders
 
@@ -24,7 +24,7 @@ SLANT = 0.15
 
 def stencil(label: int, way: int, size: tuple[int, int], height: float, pen: float) -> Image.Image:
     """A digit in white on black, in the middle of a picture of this size, with a round pen."""
-    own = strokes.ways()[label][way]
+    own = strokes.templates()[label][way]
     points = own.curve @ own.controls
     points[:, 0] -= SLANT * points[:, 1]
     low, high = points.min(axis=0), points.max(axis=0)
@@ -70,7 +70,7 @@ def sixteen_bits(ink: Image.Image) -> Image.Image:
 
 def pictures() -> dict[str, Image.Image]:
     """Every example by its file's name, which begins with the digit that it shows."""
-    small, labels = strokes.draw("examples", 100)
+    small, labels = strokes.sample("examples", 100)
     return {
         "1-mnist.png": Image.fromarray(small[labels == 1][3]),
         "0-pencil.png": paint(stencil(0, 1, (800, 1000), 420, 5), "#fdfdfd", "#8a8a8a"),
@@ -117,7 +117,7 @@ def main() -> None:
     answers = list(prediction.predict(shipped, prediction.find_inputs([str(DIGITS)])))
     sheet(answers).save(SHEET, optimize=True)
     reading = read.read_stages((DIGITS / "7-photo.jpg").read_bytes())
-    Image.fromarray(strip(reading)).save(STAGES, optimize=True)
+    Image.fromarray(draw_stages(reading)).save(STAGES, optimize=True)
     explanation_figure.view(EXPLAINED, shipped, answers[7])
 
 

@@ -38,7 +38,7 @@ def main() -> None:
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
         driver.get(PAGE.as_uri())
         canvas, pen = driver.find_element("id", "canvas"), ActionChains(driver, duration=10)
-        for number, (x, y) in enumerate(strokes.spline(len(THREE)) @ np.array(THREE)):
+        for number, (x, y) in enumerate(strokes.spline_matrix(len(THREE)) @ np.array(THREE)):
             side = canvas.size["width"]
             pen.move_to_element_with_offset(canvas, round(x * side), round(y * side))
             if number == 0:

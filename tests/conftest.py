@@ -73,7 +73,7 @@ def write_idx(file: Path, array: np.ndarray) -> None:
 def write_mnist(data_dir: Path, train: int = 5300, test: int = 150) -> None:
     """A small MNIST of strokes, in torchvision's layout."""
     for name, split, count in (("train", "train", train), ("t10k", "test", test)):
-        images, labels = strokes.draw(split, count)
+        images, labels = strokes.sample(split, count)
         raw = data_dir / "MNIST" / "raw"
         write_idx(raw / f"{name}-images-idx3-ubyte", images)
         write_idx(raw / f"{name}-labels-idx1-ubyte", labels.astype(np.uint8))

@@ -47,7 +47,7 @@ def answer_to(network: Checkpoint, pixels: np.ndarray) -> np.ndarray:
 
 
 def drawing(label: int = 3) -> np.ndarray:
-    images, labels = strokes.draw("validation", 100)
+    images, labels = strokes.sample("validation", 100)
     return images[labels == label][0]
 
 

@@ -41,7 +41,7 @@ KINDS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 
 def encode(kind: str) -> bytes:
     file = io.BytesIO()
-    digit = strokes.draw("fuzz", 1)[0][0].repeat(3, 0).repeat(3, 1)
+    digit = strokes.sample("fuzz", 1)[0][0].repeat(3, 0).repeat(3, 1)
     Image.fromarray(255 - digit).save(file, kind)
     return file.getvalue()
 
@@ -77,7 +77,7 @@ def edited(content: bytes, edits: list[Edit]) -> bytes:
 
 def check_picture(content: bytes) -> None:
     try:
-        found = read.read(content)
+        found = read.read_pixels(content)
     except ImageError as error:
         assert str(error) and "\n" not in str(error)
         return

@@ -25,7 +25,7 @@ MANY = CHUNK_FILES * MIN_CHUNKS + 40
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Enough small pictures for several processes, one of them damaged, in two subfolders."""
     folder = tmp_path_factory.mktemp("many")
-    pictures, _ = strokes.draw("test", 50)
+    pictures, _ = strokes.sample("test", 50)
     for k in range(MANY):
         file = folder / f"{k // 300}" / f"{k:04d}.png"
         file.parent.mkdir(exist_ok=True)
@@ -153,7 +153,7 @@ def test_find_inputs_sorts_as_paths_do(tmp_path: Path) -> None:
 
 
 def test_many_28_by_28_pictures_keep_their_pixels(folder: Path) -> None:
-    drawn, _ = strokes.draw("test", 50)
+    drawn, _ = strokes.sample("test", 50)
     network = checkpoint.load(folders.SHIPPED)
     for k, answer in enumerate(predict(network, find_inputs([str(folder / "0")]))):
         assert answer.pixels is not None

@@ -1,1 +1,1 @@
-"""Pictures and labels: where they come from and how they become what the network reads."""
+"""Data sets: where their images and labels come from."""

@@ -1,8 +1,8 @@
-"""Digits that the program draws itself: no download, any number, the same ones every time.
+"""Digits that the program draws itself: no download, any number of them, the same ones every time.
 
-A digit is a few curves through control points. Each picture takes one way of writing its digit,
-moves the points, slants, turns and bends the whole, chooses a pen, and is drawn large with Pillow,
-then brought to MNIST's convention.
+A digit is a few curves through control points. For each picture, one template of its digit is chosen,
+its points are moved, the whole is slanted, turned and bent, a pen is chosen, and the result is drawn
+large with Pillow and brought to MNIST's convention.
 """
 
 from dataclasses import dataclass
@@ -16,44 +16,52 @@ from PIL import Image, ImageDraw
 from birnn_cli.reader.normalise import BOX_SIZE, centre_by_mass
 
 Float = NDArray[np.float64]
+Random = np.random.Generator
 
-# How people write each digit, as curves: the file explains itself.
-WAYS_FILE = Path(__file__).with_name("strokes.txt")
+# The templates of each digit; the file explains its format.
+TEMPLATES_FILE = Path(__file__).with_name("strokes.txt")
 CLASSES = tuple("0123456789")
 
-# Pictures whose randomness is drawn together. Part of what picture k is: never change it.
+# Pictures whose random numbers are drawn together. Another value would change every picture.
 BLOCK_SIZE = 1000
+# How many times larger than MNIST's box a digit is drawn, before it is averaged down.
 SUPERSAMPLING = 4
+# Points that a curve is drawn through between two of its control points.
 POINTS_PER_SPAN = 6
 
-# The spread of handwriting, in units of a digit's height unless said otherwise.
-# Chosen on MNIST's held-out 5,000 images.
-POINT_JITTER, LOG_JITTER_SPREAD = 0.07, 0.5
-LOG_WIDTH_MEAN, LOG_WIDTH_SPREAD = 0.08, 0.33
-SLANT_MEAN, SLANT_SPREAD = 0.18, 0.45
+# How much handwriting varies. Lengths are in units of a digit's height, a spread is the standard
+# deviation of a normal distribution, and LOG is the natural logarithm of a factor. The values were
+# chosen on MNIST's 5,000 validation images.
+POINT_JITTER = 0.07  # median spread of the control points
+LOG_JITTER_SPREAD = 0.5  # how much that spread varies from picture to picture
+LOG_WIDTH_MEAN = 0.08
+LOG_WIDTH_SPREAD = 0.33
+SLANT_MEAN = 0.18  # to the right at the top, for each unit of height
+SLANT_SPREAD = 0.45
 TURN_SPREAD_RADIANS = 0.13
-BEND_SPREAD = 0.05
-PEN_WIDTH_MEDIAN_PIXELS, LOG_PEN_WIDTH_SPREAD = 2.35, 0.5
+BEND_SPREAD = 0.05  # of the amplitude of the waves that bend a digit
+PEN_WIDTH_MEDIAN_PIXELS = 2.35  # in pixels of MNIST's box
+LOG_PEN_WIDTH_SPREAD = 0.5
 PEN_WIDTH_RANGE_PIXELS = (1.0, 5.5)
 
 
 @dataclass(frozen=True)
-class Way:
-    """A way of writing a digit: shared control points, and curves as a linear map of them.
+class Template:
+    """One way of writing a character: control points, and smooth curves through them.
 
     Attributes:
-        controls: Shape (controls, 2), x and y in units of the digit's height.
-        curve: Shape (points, controls): control points to points along all curves.
-        ends: Where each curve ends among the points.
+        control_points: Shape (controls, 2), x and y in units of the character's height, y down.
+        spline: Shape (points, controls): the matrix from control points to the points of all curves.
+        curve_ends: Where each curve ends among the points, as the index after its last point.
     """
 
-    controls: Float
-    curve: Float
-    ends: tuple[int, ...]
+    control_points: Float
+    spline: Float
+    curve_ends: tuple[int, ...]
 
 
-def draw(split: str, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Draw the first pictures of a split; picture k is a function of the split and k alone.
+def sample(split: str, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Draw the first pictures of a split. Picture k depends on the split and on k alone.
 
     Args:
         split: Any name: another name, other pictures.
@@ -62,58 +70,63 @@ def draw(split: str, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     Returns:
         Images (n, 28, 28) uint8 in MNIST's convention, and labels (n,) int64 in 0 to 9.
     """
-    blocks = [_draw_block(split, block) for block in range(-(-count // BLOCK_SIZE))]
+    blocks = [_sample_block(split, block) for block in range(-(-count // BLOCK_SIZE))]
     images, labels = (np.concatenate(arrays)[:count] for arrays in zip(*blocks, strict=True))
     return images, labels
 
 
-def _draw_block(split: str, block: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """The pictures of one block: images (BLOCK_SIZE, 28, 28) uint8 and labels (BLOCK_SIZE,)."""
+def _sample_block(split: str, block: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The pictures of one block: images (BLOCK_SIZE, 28, 28) uint8 and labels (BLOCK_SIZE,) int64."""
     random = np.random.default_rng([block, *split.encode()])
     labels = random.integers(len(CLASSES), size=BLOCK_SIZE)
-    chosen = np.array([random.integers(len(ways()[label])) for label in labels])
-    width = pen_widths(BLOCK_SIZE, random)
+    chosen = np.array([random.integers(len(templates()[label])) for label in labels])
+    pen_widths = sample_pen_widths(BLOCK_SIZE, random)
     boxes = np.zeros((BLOCK_SIZE, BOX_SIZE, BOX_SIZE), np.uint8)
-    for label, own in enumerate(ways()):
-        for number, way in enumerate(own):
+    for label, templates_of_digit in enumerate(templates()):
+        for number, template in enumerate(templates_of_digit):
             members = np.flatnonzero((labels == label) & (chosen == number))
-            boxes[members] = write(way, width[members], random)
+            boxes[members] = write(template, pen_widths[members], random)
     return centre_by_mass(boxes), labels
 
 
-def pen_widths(count: int, random: np.random.Generator) -> Float:
-    """So many pens: shape (count,), pixels of MNIST's box."""
-    width = PEN_WIDTH_MEDIAN_PIXELS * np.exp(random.normal(0, LOG_PEN_WIDTH_SPREAD, count))
-    return width.clip(*PEN_WIDTH_RANGE_PIXELS)
+def sample_pen_widths(count: int, random: Random) -> Float:
+    """Choose pens: their widths in pixels of MNIST's box, shape (count,)."""
+    widths = PEN_WIDTH_MEDIAN_PIXELS * np.exp(random.normal(0, LOG_PEN_WIDTH_SPREAD, count))
+    return widths.clip(*PEN_WIDTH_RANGE_PIXELS)
 
 
-def write(way: Way, width: Float, random: np.random.Generator) -> NDArray[np.uint8]:
-    """Write a character once with each pen: boxes (len(width), 20, 20) uint8, its longer side 20."""
-    points = _points(way, len(width), random)
+def write(template: Template, pen_widths: Float, random: Random) -> NDArray[np.uint8]:
+    """Write a character once with each pen, as a hand does.
+
+    Returns:
+        Boxes (len(pen_widths), 20, 20) uint8, the character's longer side 20 pixels.
+    """
+    points = _vary(template, len(pen_widths), random)
     low, high = points.min(axis=1), points.max(axis=1)  # (n, 2)
-    scale = (BOX_SIZE - width) / (high - low).max(axis=1)
+    scale = (BOX_SIZE - pen_widths) / (high - low).max(axis=1)
     points -= (low + high)[:, None] / 2
     points = SUPERSAMPLING * (points * scale[:, None, None] + BOX_SIZE / 2)
-    boxes = np.zeros((len(width), BOX_SIZE, BOX_SIZE), np.uint8)
-    for number, path in enumerate(points):
-        boxes[number] = _ink(path, way.ends, SUPERSAMPLING * width[number])
+    boxes = np.zeros((len(pen_widths), BOX_SIZE, BOX_SIZE), np.uint8)
+    for number, (path, pen_width) in enumerate(zip(points, pen_widths, strict=True)):
+        boxes[number] = _render(path, template.curve_ends, SUPERSAMPLING * pen_width)
     return boxes
 
 
-def _points(way: Way, count: int, random: np.random.Generator) -> Float:
-    """Write a digit as a hand does, `count` times.
+def _vary(template: Template, count: int, random: Random) -> Float:
+    """Vary a template `count` times, as one hand differs from another.
 
     Returns:
         Points along its curves, shape (count, points, 2): x and y in units of its height, y down.
     """
     jitter = POINT_JITTER * np.exp(random.normal(0, LOG_JITTER_SPREAD, (count, 1, 1)))
-    controls = way.controls + jitter * random.normal(0, 1, (count, *way.controls.shape))
-    points = np.einsum("pc,ncd->npd", way.curve, controls) - way.controls.mean(axis=0)
+    moves = random.normal(0, 1, (count, *template.control_points.shape))
+    controls = template.control_points + jitter * moves
+    points = np.einsum("pc,ncd->npd", template.spline, controls) - template.control_points.mean(axis=0)
     x, y = points[..., 0], points[..., 1]
-    # A slow wave moves each point across and along, as an unsteady hand does.
-    for source, target in ((y, x), (x, y), (y, y), (x, x)):
-        wave = random.uniform(0.4, 1.2, (count, 1)) * source + random.uniform(0, 1, (count, 1))
-        target += random.normal(0, BEND_SPREAD, (count, 1)) * np.sin(2 * np.pi * wave)
+    # Slow waves bend the digit: each of x and y is moved by a wave along y, and by one along x.
+    for along, moved in ((y, x), (x, y), (y, y), (x, x)):
+        wave = random.uniform(0.4, 1.2, (count, 1)) * along + random.uniform(0, 1, (count, 1))
+        moved += random.normal(0, BEND_SPREAD, (count, 1)) * np.sin(2 * np.pi * wave)
     x *= np.exp(random.normal(LOG_WIDTH_MEAN, LOG_WIDTH_SPREAD, (count, 1)))
     x -= random.normal(SLANT_MEAN, SLANT_SPREAD, (count, 1)) * y
     turn = random.normal(0, TURN_SPREAD_RADIANS, (count, 1))
@@ -121,56 +134,63 @@ def _points(way: Way, count: int, random: np.random.Generator) -> Float:
     return np.stack(turned, axis=-1)
 
 
-def _ink(path: Float, ends: tuple[int, ...], width: float) -> NDArray[np.uint8]:
-    """Draw curves with a round pen of `width` large pixels: a box (20, 20) uint8 of area averages."""
+def _render(path: Float, curve_ends: tuple[int, ...], pen_width: float) -> NDArray[np.uint8]:
+    """Draw curves with a round pen: a box (20, 20) uint8.
+
+    Args:
+        path: Points along the curves, shape (points, 2), in pixels of the enlarged box.
+        curve_ends: Where each curve ends among the points.
+        pen_width: In pixels of the enlarged box.
+    """
     picture = Image.new("L", (SUPERSAMPLING * BOX_SIZE, SUPERSAMPLING * BOX_SIZE))
-    pen, radius, start = ImageDraw.Draw(picture), width / 2, 0
-    for end in ends:
+    draw, radius, start = ImageDraw.Draw(picture), pen_width / 2, 0
+    for end in curve_ends:
         curve = path[start:end]
-        pen.line(curve.ravel().tolist(), fill=255, width=round(width))
+        draw.line(curve.ravel().tolist(), fill=255, width=round(pen_width))
         for x, y in curve[:: POINTS_PER_SPAN // 2].tolist():
-            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+            draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
         start = end
     return np.asarray(picture.reduce(SUPERSAMPLING))
 
 
-def _parse(text: str) -> Way:
-    """Read one line of WAYS_FILE."""
-    curves = [curve.split() for curve in text.split(" / ")]
-    names = list(dict.fromkeys(name for curve in curves for name in curve))
-    controls = np.array([name.split(",") for name in names], float) / 100
-    maps = [spline(len(curve)) @ np.eye(len(names))[[names.index(n) for n in curve]] for curve in curves]
-    return Way(controls, np.concatenate(maps), tuple(np.cumsum([len(part) for part in maps]).tolist()))
-
-
-def spline(count: int) -> Float:
-    """A Catmull-Rom spline through `count` points, as a matrix (points, count) on them.
-
-    Source: Catmull and Rom, "A class of local interpolating splines" (1974); ends are doubled.
-    """
-    steps = np.arange(POINTS_PER_SPAN)[:, None] / POINTS_PER_SPAN
-    basis = 0.5 * np.hstack(
-        [
-            -steps + 2 * steps**2 - steps**3,
-            2 - 5 * steps**2 + 3 * steps**3,
-            steps + 4 * steps**2 - 3 * steps**3,
-            -(steps**2) + steps**3,
-        ]
-    )
-    unit = np.eye(count)
-    around = unit[np.array([0, *range(count), count - 1])]
-    spans = [basis @ around[span : span + 4] for span in range(count - 1)]
-    return np.concatenate([*spans, unit[-1:]])
-
-
 @cache
-def ways() -> tuple[tuple[Way, ...], ...]:
-    """For each digit, the ways of writing it; read when the first one is drawn."""
-    return tuple(tuple(way for name, way in read_ways(WAYS_FILE) if name == digit) for digit in CLASSES)
+def templates() -> tuple[tuple[Template, ...], ...]:
+    """The templates of each digit. The file is read on the first call."""
+    named = read_templates(TEMPLATES_FILE)
+    return tuple(tuple(template for name, template in named if name == digit) for digit in CLASSES)
 
 
-def read_ways(file: Path) -> list[tuple[str, Way]]:
-    """Characters and ways of writing them, as a file like WAYS_FILE has them."""
+def read_templates(file: Path) -> list[tuple[str, Template]]:
+    """Read characters and their templates from a file in the format of TEMPLATES_FILE."""
     lines = file.read_text(encoding="ascii").splitlines()
     entries = [line.rsplit(": ", 1) for line in lines if not line.startswith("# ")]
-    return [(name, _parse(way)) for name, way in entries]
+    return [(name, _parse(curves)) for name, curves in entries]
+
+
+def _parse(text: str) -> Template:
+    """Parse the curves of one line of a templates file: `x,y x,y / x,y x,y`."""
+    curves = [curve.split() for curve in text.split(" / ")]
+    names = list(dict.fromkeys(name for curve in curves for name in curve))  # equal points are one point
+    control_points = np.array([name.split(",") for name in names], float) / 100
+    splines = [
+        spline_matrix(len(curve)) @ np.eye(len(names))[[names.index(name) for name in curve]]
+        for curve in curves
+    ]
+    curve_ends = tuple(np.cumsum([len(spline) for spline in splines]).tolist())
+    return Template(control_points, np.concatenate(splines), curve_ends)
+
+
+def spline_matrix(count: int) -> Float:
+    """A Catmull-Rom spline through `count` control points, as a matrix (points, count).
+
+    The matrix times the control points gives the points of the curve. Its first and last control points
+    are used twice. Source: Catmull and Rom, "A class of local interpolating splines" (1974).
+    """
+    t = np.arange(POINTS_PER_SPAN)[:, None] / POINTS_PER_SPAN
+    basis = 0.5 * np.hstack(
+        [-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, -(t**2) + t**3]
+    )  # (POINTS_PER_SPAN, 4): the weights of the four control points around a span
+    unit = np.eye(count)
+    padded = unit[np.array([0, *range(count), count - 1])]
+    spans = [basis @ padded[span : span + 4] for span in range(count - 1)]
+    return np.concatenate([*spans, unit[-1:]])

@@ -1,1 +1,4 @@
-"""The network: what it is (architecture), in torch (birnn), in NumPy (forward), on disk (checkpoint)."""
+"""The network: its sizes (`architecture`), its input (`rows`), and its computation, twice.
+
+`torch_engine` trains; `numpy_engine` computes the same logits without torch.
+"""

@@ -1,4 +1,4 @@
-"""What a network is made of, in plain numbers: shared by torch, by NumPy and by the checkpoint."""
+"""The sizes and the shape of a network, in plain numbers: both engines and the checkpoint share them."""
 
 from dataclasses import dataclass
 from math import prod
@@ -7,27 +7,29 @@ from typing import Literal, get_args
 Readout = Literal["last", "states", "pool"]
 
 NUM_ROWS = 28
+# Pixels in a row.
 ROW_SIZE = 28
 
-# Far beyond what 28 rows of 28 pixels can use; they keep an absurd size from being tried at all.
+# The highest values that are accepted: far more than images of 28×28 can use, so that a mistyped or
+# hostile size is refused before memory is allocated for it.
 LIMITS = {"num_classes": 1000, "hidden_size": 2048, "num_layers": 16}
 MAX_FORGET_BIAS = 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """A stack of bidirectional LSTM layers over 28 rows, a read-out, and a linear head.
+    """Bidirectional LSTM layers over the 28 rows of an image, a read-out, and a linear head.
 
     Attributes:
-        num_classes: Width of the logits.
-        hidden_size: Units of each direction.
-        num_layers: Bidirectional layers, one above the other.
+        num_classes: Classes, and so the width of the logits; 1 to 1000.
+        hidden_size: Units in each direction of a layer; 1 to 2048.
+        num_layers: Bidirectional layers, each over the outputs of the one below; 1 to 16.
         readout: What the head sees of the top layer:
-            `last`, both directions' outputs at the last row (where the backward one has made a single
-            step); `states`, each direction's output after it has read all rows; `pool`, mean and
-            maximum of both directions' outputs over all rows.
-        forget_bias: Constant added to the forget gate before its sigmoid; not a parameter.
-        columns: Whether step t reads row t and, behind it, column t of the image; else row t alone.
+            `last`, both directions' outputs at the last row, where the backward direction has made only
+            one step; `states`, each direction's output after it has read all rows; `pool`, the mean and
+            the maximum of both directions' outputs over all rows.
+        forget_bias: Constant that is added to the forget gate before its sigmoid; it is not trained.
+        columns: Whether step t reads column t of the image after row t, or else row t alone.
     """
 
     num_classes: int = 10
@@ -38,35 +40,46 @@ class Architecture:
     columns: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be built.
+        """Check the values.
 
         Raises:
-            ValueError: A value beyond its limits, or a read-out of another name.
+            ValueError: A value is beyond its limits, or the read-out is unknown.
         """
         for name, limit in LIMITS.items():
             if not 1 <= getattr(self, name) <= limit:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected 1 to {limit}")
         if not abs(self.forget_bias) <= MAX_FORGET_BIAS:
-            raise ValueError(f"forget_bias is {self.forget_bias}, expected at most {MAX_FORGET_BIAS:g}")
+            limits = f"{-MAX_FORGET_BIAS:g} to {MAX_FORGET_BIAS:g}"
+            raise ValueError(f"forget_bias is {self.forget_bias}, expected {limits}")
         if self.readout not in get_args(Readout):
-            raise ValueError(f"readout is {self.readout!r}, expected one of {get_args(Readout)}")
+            expected = ", ".join(get_args(Readout))
+            raise ValueError(f"readout is {self.readout!r}, expected one of {expected}")
 
     @property
     def step_size(self) -> int:
-        """Numbers that one step reads: 28, or 56 with the columns."""
+        """How many numbers one step reads: 28, or 56 with the columns."""
         return ROW_SIZE + NUM_ROWS * self.columns
 
     @property
     def num_features(self) -> int:
-        """Width of what the head sees: both directions, twice for `pool` (mean, then maximum)."""
+        """How many numbers the head sees: both directions, and for `pool` twice (mean, then maximum)."""
         return (4 if self.readout == "pool" else 2) * self.hidden_size
 
-    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every trained array, in order.
+    @property
+    def has_single_backward_step(self) -> bool:
+        """Whether the top layer's backward direction makes one step instead of 28.
 
-        `layers.L.D` is layer L (0 reads the rows) in direction D (`fw` reads downwards, `bw` upwards).
-        The four blocks of `hidden_size` rows are the gates i, f, g, o, as in `torch.nn.LSTM`; there is
-        one bias a direction.
+        The read-out `last` takes its output at the last row, which it reads first. Its 27 later steps
+        would never be seen, so that neither engine computes them.
+        """
+        return self.readout == "last"
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of all trained arrays, in order.
+
+        `layers.L.D` is layer L (layer 0 reads the rows) in direction D (`fw` reads downwards, `bw`
+        upwards). The four blocks of `hidden_size` rows in it belong to the gates i, f, g and o, as in
+        `torch.nn.LSTM`. Each direction has one bias.
         """
         shapes: dict[str, tuple[int, ...]] = {}
         gates = 4 * self.hidden_size
@@ -82,5 +95,5 @@ class Architecture:
 
     @property
     def num_parameters(self) -> int:
-        """Trained numbers in all: 163,338 for the notebook's network."""
+        """How many numbers are trained: 163,338 in the notebook's network."""
         return sum(prod(shape) for shape in self.parameter_shapes().values())

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from birnn_cli.network.architecture import Architecture
 
 
-class _Layer(nn.Module):
-    """Two directions over the same rows.
+class _BidirectionalLayer(nn.Module):
+    """Two LSTMs over the same rows, one for each direction.
 
-    `nn.LSTM` adds two bias vectors; here the second is no parameter but holds the constant forget
-    bias, so that one bias a direction is trained, as in TensorFlow's BasicLSTMCell.
+    `nn.LSTM` adds two bias vectors. Here only the first is trained, as in TensorFlow's BasicLSTMCell;
+    the second is a constant that holds the forget bias.
     """
 
     def __init__(self, input_size: int, hidden_size: int, forget_bias: float) -> None:
@@ -29,14 +29,14 @@ class _Layer(nn.Module):
 
 
 class BiRNN(nn.Module):
-    """Bidirectional LSTM layers over the rows of an image, a read-out, a linear head."""
+    """Bidirectional LSTM layers over the rows of an image, a read-out, and a linear head."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
         hidden_size = architecture.hidden_size
         self.layers = nn.ModuleList(
-            _Layer(
+            _BidirectionalLayer(
                 2 * hidden_size if layer else architecture.step_size,
                 hidden_size,
                 architecture.forget_bias,
@@ -44,16 +44,16 @@ class BiRNN(nn.Module):
             for layer in range(architecture.num_layers)
         )
         self.head = nn.Linear(architecture.num_features, architecture.num_classes)
-        if architecture.readout == "last":  # one step backwards, with nothing to remember
-            cast(_Layer, self.layers[-1]).bw.weight_hh_l0.requires_grad_(False)
+        if architecture.has_single_backward_step:  # then its recurrent weights are never used
+            cast(_BidirectionalLayer, self.layers[-1]).bw.weight_hh_l0.requires_grad_(False)
 
     def forward(self, rows: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
-        """Read a batch of images.
+        """Compute the logits of a batch of images.
 
         Args:
             rows: Shape (batch, 28, 28), float32 in [0, 1].
-            masks: Between two layers each, what the units are multiplied by, the same at every row:
-                shape (batch, 2 hidden), float32; none changes nothing.
+            masks: For dropout between layers: mask k, of shape (batch, 2 hidden), float32, is multiplied
+                with the outputs of layer k at every row. Without masks nothing is dropped.
 
         Returns:
             Logits of shape (batch, num_classes), float32.
@@ -62,12 +62,12 @@ class BiRNN(nn.Module):
         if self.architecture.columns:
             sequence = torch.cat([sequence, rows.permute(2, 0, 1)], dim=2)  # (28, batch, 56)
         top = len(self.layers) - 1
-        for place, layer in enumerate(cast(Iterable[_Layer], self.layers)):
-            if place and masks:
-                sequence = sequence * masks[place - 1]
+        for number, layer in enumerate(cast(Iterable[_BidirectionalLayer], self.layers)):
+            if number and masks:
+                sequence = sequence * masks[number - 1]
             forwards = layer.fw(sequence)[0]  # (28, batch, hidden)
-            if place == top and self.architecture.readout == "last":
-                return self._head(forwards[-1], _first_step(layer.bw, sequence[-1]))
+            if number == top and self.architecture.has_single_backward_step:
+                return self._head(forwards[-1], _single_backward_step(sequence[-1], layer.bw))
             backwards = layer.bw(sequence.flip(0))[0].flip(0)
             sequence = torch.cat([forwards, backwards], dim=2)  # (28, batch, 2 hidden)
         if self.architecture.readout == "states":
@@ -75,21 +75,22 @@ class BiRNN(nn.Module):
         return self._head(sequence.mean(dim=0), sequence.amax(dim=0))
 
     def _head(self, *features: Tensor) -> Tensor:
+        """Logits (batch, num_classes) of features (batch, some width), which are joined."""
         logits: Tensor = self.head(torch.cat(features, dim=1))
         return logits
 
     def initialise(self, generator: torch.Generator, head_std: float) -> None:
-        """Draw all weights anew.
+        """Set all weights to random initial values.
 
-        Each direction's kernels are Glorot uniform over the joint matrix of inputs and recurrence, as
-        BasicLSTMCell's one kernel is (bound sqrt(6 / (inputs + hidden + 4 hidden))); biases are zero;
-        the head's weights and bias are normal.
+        As in BasicLSTMCell, each direction's weights for inputs and recurrence are Glorot uniform as one
+        joint matrix, with the bound sqrt(6 / (inputs + hidden + 4 hidden)). Its biases are zero. The
+        head's weights and bias are normal.
 
         Args:
-            generator: On the CPU, so that every device starts from the same weights.
+            generator: On the CPU, so that training starts from the same weights on every device.
             head_std: Standard deviation of the head's weights and bias.
         """
-        drawn: dict[str, NDArray[np.float32]] = {}
+        initial: dict[str, NDArray[np.float32]] = {}
         shapes = self.architecture.parameter_shapes()
         for name, shape in shapes.items():
             values = torch.zeros(shape)
@@ -99,34 +100,36 @@ class BiRNN(nn.Module):
                 inputs = shapes[name.rpartition(".")[0] + ".weight_ih"][1]
                 bound = (6 / (inputs + 5 * self.architecture.hidden_size)) ** 0.5
                 values.uniform_(-bound, bound, generator=generator)
-            drawn[name] = values.numpy()
-        self.load_weights(drawn)
+            initial[name] = values.numpy()
+        self.load_weights(initial)
 
     def named_weights(self) -> dict[str, nn.Parameter]:
-        """The trained parameters under the names of `Architecture.parameter_shapes`, in its order."""
-        own = dict(self.named_parameters())
-        return {name: own[_torch_name(name)] for name in self.architecture.parameter_shapes()}
+        """The trained parameters, named and ordered as in `Architecture.parameter_shapes`."""
+        parameters = dict(self.named_parameters())
+        return {name: parameters[_torch_name(name)] for name in self.architecture.parameter_shapes()}
 
     def load_weights(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
-        """Copy arrays of the names and shapes of `Architecture.parameter_shapes` in."""
+        """Copy arrays into the network, under the names of `Architecture.parameter_shapes`."""
         with torch.no_grad():
             for name, parameter in self.named_weights().items():
                 parameter.copy_(torch.from_numpy(np.ascontiguousarray(weights[name])))
 
 
 def _torch_name(name: str) -> str:
-    """`layers.0.fw.bias` is `layers.0.fw.bias_ih_l0` to `nn.LSTM`."""
+    """The name that torch gives a parameter: `layers.0.fw.bias_ih_l0` for `layers.0.fw.bias`."""
     if name.startswith("head."):
         return name
     return name.replace(".bias", ".bias_ih") + "_l0"
 
 
-def _first_step(lstm: nn.LSTM, inputs: Tensor) -> Tensor:
-    """Output (batch, hidden) of the first step from zero states, on inputs (batch, inputs).
+def _single_backward_step(last_row: Tensor, lstm: nn.LSTM) -> Tensor:
+    """The backward direction's output (batch, hidden) at the last row (batch, inputs), its first step.
 
-    With nothing to remember, the recurrent weights and the forget gate take no part.
+    It stands in for 28 steps where the read-out sees no other: see
+    `Architecture.has_single_backward_step`. From zero states, the recurrent weights and the forget gate
+    have no effect.
     """
     weight, bias = cast(Tensor, lstm.weight_ih_l0), cast(Tensor, lstm.bias_ih_l0)
-    gates = nn.functional.linear(inputs, weight, bias)
+    gates = nn.functional.linear(last_row, weight, bias)
     i, _, g, o = gates.chunk(4, dim=1)
     return o.sigmoid() * (i.sigmoid() * g.tanh()).tanh()

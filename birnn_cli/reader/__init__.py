@@ -1,6 +1,11 @@
-"""From a user's picture to the 28×28 pixels that the network reads."""
+"""From a user's picture to the 28×28 pixels that the network reads.
+
+The modules in the order in which a picture passes them: `decode` (a file to grey levels), `light` (the
+paper's shade is subtracted), `ink` (which pixels are ink), `normalise` (ink to MNIST's convention).
+`read` calls them one after the other, and `stages` draws what each of them made.
+"""
 
 from typing import Literal
 
-# How a picture becomes rows: `digit` finds the digit's ink, `plain` only turns grey and resizes.
+# How a picture becomes 28×28: `digit` finds the digit's ink, `plain` only converts to grey and resizes.
 Reader = Literal["digit", "plain"]

@@ -1,7 +1,7 @@
-"""The paper and the light on it taken away: how much lighter than the paper each pixel is, as ink is.
+"""Subtract the paper and the uneven light on it: what remains is how much each pixel stands out.
 
-Thresholds, morphology and labelling are OpenCV's: with NumPy it imports in a fifth of the time of
-scikit-image and half of that of scipy.ndimage, and this is on the way to every answer.
+Thresholds, morphology and labelling are OpenCV's: together with NumPy it is imported in a fifth of the
+time of scikit-image and half the time of scipy.ndimage, and every prediction waits for this import.
 """
 
 from typing import Any, Literal
@@ -10,136 +10,155 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from birnn_cli.reader.geometry import resize_longer_side
+
 Invert = Literal["auto", "yes", "no"]
-Grey = NDArray[np.float32]
+FloatImage = NDArray[np.float32]
 
-# Larger pictures are averaged down to it: a digit needs 20 pixels, and light is as smooth at any size.
+# Pixels on the longer side of the picture that is searched for ink: plenty for a digit of 20 pixels.
 WORKING_SIDE = 640
-# Grey levels (of 255) that ink must stand out by.
+# Grey levels (of 255) by which ink must at least differ from the paper.
 MIN_CONTRAST = 10.0
-# Light is even where two classes of grey levels account for so much of their variance, ...
-EVEN_LIGHT = 0.85
-# ... and pictures that are smaller are drawings without uneven light.
+# Separability (0 to 1, see `_separability`) from which the light counts as even: no surface is fitted.
+EVEN_LIGHT_SEPARABILITY = 0.85
+# Pixels on the shorter side below which a picture is a small drawing, without any uneven light.
 MIN_LIT_SIDE = 20
-# Fits of the light's surface, each to what is within so many grey levels of the one before.
-SURFACE_FITS, SURFACE_TOLERANCE = 6, 8.0
-# The paper is found at this size: strokes are narrower than the one share of the longer side, and most
-# are narrower than the other.
-SMALL_SIDE, STROKE, NARROW = 128, 0.35, 0.08
+# How often the surface of light is fitted, each time only to the pixels that were close to the last fit.
+SURFACE_FITS = 6
+# Grey levels: a pixel this close to the fitted surface always takes part in the next fit.
+SURFACE_TOLERANCE = 8.0
+# Pixels on the longer side at which the paper under the strokes is estimated.
+PAPER_SIDE = 128
+# Width of the widest stroke that can be told from the paper, as a fraction of the longer side.
+MAX_STROKE_WIDTH = 0.35
+# Width of an ordinary stroke, as a fraction of the longer side.
+USUAL_STROKE_WIDTH = 0.08
 
 
-def shrink(grey: NDArray[Any], most: int = WORKING_SIDE) -> Grey:
-    """A picture averaged down to so many pixels a side, if it has more: (height, width) float32."""
-    scale = min(1.0, most / max(grey.shape))
-    height, width = (max(1, round(side * scale)) for side in grey.shape)
-    small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.float32)
+def shrink(picture: NDArray[Any], max_side: int = WORKING_SIDE) -> FloatImage:
+    """Average a picture down to at most `max_side` pixels on its longer side: float32."""
+    return np.asarray(resize_longer_side(picture, min(max_side, max(picture.shape))), np.float32)
 
 
-def subtract_paper(grey: Grey, invert: Invert) -> Grey | None:
-    """Make ink light on black, with the paper's uneven light taken away.
+def subtract_paper(grey: FloatImage, invert: Invert) -> FloatImage | None:
+    """Subtract the paper's shade from a picture, so that paper is about 0 and ink is above it.
 
-    Light that falls slowly is a quadratic surface, fitted. What is left of it, shadows and the edges of
-    things, is what remains where strokes are closed over (a morphological opening of light ink).
+    Two kinds of uneven light are taken away. Light that changes slowly across the page is a fitted
+    quadratic surface. What remains, such as shadows and the edge of a desk, is found by removing the
+    strokes (a morphological opening) and is then subtracted.
 
     Args:
         grey: Shape (height, width), float32 in 0 to 255.
         invert: `yes` when ink is darker than paper, `no` when it is lighter, `auto` to find out.
 
     Returns:
-        Shape (height, width), float32: how much lighter than the paper; None when nothing is.
+        Shape (height, width), float32: how much each pixel differs from the paper towards the ink, in
+        grey levels; None when the picture has no contrast.
     """
     if min(grey.shape) < 3 or np.ptp(grey) < MIN_CONTRAST:
         return None
-    apart, is_lit = _separability(grey), min(grey.shape) >= MIN_LIT_SIDE
-    if is_lit and apart < EVEN_LIGHT:
-        flat = grey - _surface(grey)
-        if np.ptp(flat) < MIN_CONTRAST:
+    is_lit = min(grey.shape) >= MIN_LIT_SIDE
+    separability = _separability(grey)
+    if is_lit and separability < EVEN_LIGHT_SEPARABILITY:
+        evenly_lit = grey - _fit_light(grey)
+        if np.ptp(evenly_lit) < MIN_CONTRAST:
             return None
-        if _separability(flat) > apart:
-            grey = flat
+        if _separability(evenly_lit) > separability:
+            grey = evenly_lit
     if invert == "auto":
         invert = "yes" if _is_dark_on_light(grey) else "no"
-    light = -grey if invert == "yes" else grey
+    bright_ink = -grey if invert == "yes" else grey
     if is_lit:
-        light = light - _paper_of(light)
-    return np.asarray(light - np.median(paper(light)), np.float32)
+        bright_ink = bright_ink - _paper_under_strokes(bright_ink)
+    return np.asarray(bright_ink - np.median(paper_levels(bright_ink)), np.float32)
 
 
-def _is_dark_on_light(grey: Grey) -> bool:
-    """Whether ink is darker than paper: paper is most of a picture, or most of its border.
+def _is_dark_on_light(grey: FloatImage) -> bool:
+    """Whether ink is darker than paper. Paper is most of a picture, or else most of its border.
 
-    Where neither says so, as in a shadow or in noise, strokes do: they are what is narrow.
+    Where neither is clear, as in a shadow or in noise, the strokes decide: ink is what is narrow.
     """
-    small = shrink(grey, SMALL_SIDE)
-    bright = small > threshold(small)
-    share, on_border = float(bright.mean()), float(border(bright).mean())
-    if 0.25 < share <= 0.75 and 0.2 < on_border < 0.8:
-        dark, light = (float(np.square(ink - _opened(ink, NARROW)).mean()) for ink in (-small, small))
-        return dark > light
-    # Ink covers no three quarters of a picture; where light and dark are nearer, the border decides.
-    return share > 0.75 or (share > 0.25 and on_border > 0.5)
+    small = shrink(grey, PAPER_SIDE)
+    bright = small > otsu_threshold(small)
+    bright_fraction, bright_on_border = float(bright.mean()), float(border(bright).mean())
+    if 0.25 < bright_fraction <= 0.75 and 0.2 < bright_on_border < 0.8:
+        dark_strokes, bright_strokes = (
+            float(np.square(picture - _remove_strokes(picture, USUAL_STROKE_WIDTH)).mean())
+            for picture in (-small, small)
+        )
+        return dark_strokes > bright_strokes
+    # Ink never covers three quarters of a picture. Below that, most of the border is paper.
+    return bright_fraction > 0.75 or (bright_fraction > 0.25 and bright_on_border > 0.5)
 
 
-def border(values: NDArray[Any]) -> NDArray[Any]:
-    """What is along the edges of a picture, in a row."""
-    return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
+def border(picture: NDArray[Any]) -> NDArray[Any]:
+    """The pixels along the four edges of a picture (height, width), as one flat array."""
+    return np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
 
 
-def _separability(grey: Grey) -> float:
-    """How much of the grey levels' variance lies between two classes, in 0 to 1 (Otsu 1979)."""
-    bright = grey > threshold(grey)
-    share = float(bright.mean())
-    between = share * (1 - share) * float(grey[bright].mean() - grey[~bright].mean()) ** 2
+def _separability(grey: FloatImage) -> float:
+    """How clearly grey levels fall into two classes: the fraction of their variance between the classes.
+
+    Source: Otsu, "A threshold selection method from gray-level histograms" (1979), the measure eta.
+    """
+    bright = grey > otsu_threshold(grey)
+    fraction = float(bright.mean())
+    between = fraction * (1 - fraction) * float(grey[bright].mean() - grey[~bright].mean()) ** 2
     return between / float(grey.var())
 
 
-def _paper_of(light: Grey) -> Grey:
-    """What is left where strokes are taken away, of the same shape."""
-    left = cv2.resize(
-        _opened(shrink(light, SMALL_SIDE), STROKE), light.shape[::-1], interpolation=cv2.INTER_LINEAR
-    )
-    return np.asarray(left, np.float32)
+def _paper_under_strokes(bright_ink: FloatImage) -> FloatImage:
+    """The paper as it is without the strokes on it, of the same shape; computed at a small size."""
+    paper = _remove_strokes(shrink(bright_ink, PAPER_SIDE), MAX_STROKE_WIDTH)
+    height, width = bright_ink.shape
+    return np.asarray(cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _opened(light: Grey, share: float) -> Grey:
-    """Without what is lighter and narrower than a share of the longer side (a morphological opening)."""
-    side = round(share * max(light.shape)) | 1
+def _remove_strokes(bright_ink: FloatImage, width: float) -> FloatImage:
+    """Remove what is lighter than its surroundings and narrower than `width` (a morphological opening).
+
+    Args:
+        bright_ink: Shape (height, width), float32: ink is lighter than paper.
+        width: As a fraction of the longer side.
+    """
+    side = round(width * max(bright_ink.shape)) | 1  # an odd number of pixels has a middle
     kernel = np.ones((side, side), np.uint8)
-    opened = cv2.morphologyEx(light, cv2.MORPH_OPEN, kernel, borderType=cv2.BORDER_REPLICATE)
+    opened = cv2.morphologyEx(bright_ink, cv2.MORPH_OPEN, kernel, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(opened, np.float32)
 
 
-def _surface(grey: Grey) -> Grey:
-    """The light on the paper, as far as it falls slowly: a quadratic surface of the picture's shape.
+def _fit_light(grey: FloatImage) -> FloatImage:
+    """The slowly changing light on the paper: a quadratic surface of the picture's shape, float32.
 
-    Fitted to the larger of two classes of grey levels, and again to what lies near the fit, so that ink
-    and shadows have no say.
+    The first fit takes the larger of two classes of grey levels. Each further fit takes the pixels close
+    to the last one, so that ink and shadows have no influence.
     """
     height, width = grey.shape
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
-    some = (slice(None, None, max(1, height // 64)), slice(None, None, max(1, width // 64)))
-    values, places = grey[some].ravel(), terms[some].reshape(-1, 6)
-    bright = values > threshold(values)
-    near = bright if bright.mean() > 0.5 else ~bright
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)  # (height, width, 6)
+    # About 64 pixels in each direction are enough for six coefficients.
+    grid = (slice(None, None, max(1, height // 64)), slice(None, None, max(1, width // 64)))
+    levels, level_terms = grey[grid].ravel(), terms[grid].reshape(-1, 6)
+    bright = levels > otsu_threshold(levels)
+    on_paper = bright if bright.mean() > 0.5 else ~bright
     for _ in range(SURFACE_FITS):
-        fit, *_ = np.linalg.lstsq(places[near], values[near], rcond=None)
-        off = np.abs(values - places @ fit)
-        near = off <= max(SURFACE_TOLERANCE, 4.5 * float(np.median(off[near])))
-    return np.asarray(terms @ fit, np.float32)
+        coefficients, *_ = np.linalg.lstsq(level_terms[on_paper], levels[on_paper], rcond=None)
+        distance = np.abs(levels - level_terms @ coefficients)
+        on_paper = distance <= max(SURFACE_TOLERANCE, 4.5 * float(np.median(distance[on_paper])))
+    return np.asarray(terms @ coefficients, np.float32)
 
 
-def paper(light: Grey) -> Grey:
-    """The grey levels of what is no ink: the darker of two classes, of any number."""
-    return light[light <= threshold(light)]
+def paper_levels(bright_ink: FloatImage) -> FloatImage:
+    """The levels of the pixels that are paper, not ink, in a flat array: the darker of two classes."""
+    return bright_ink[bright_ink <= otsu_threshold(bright_ink)]
 
 
-def threshold(values: Grey) -> float:
-    """Otsu's threshold between two classes of grey levels."""
-    low, high = float(values.min()), float(values.max())
+def otsu_threshold(levels: FloatImage) -> float:
+    """Otsu's threshold between two classes of grey levels of any range; the upper class is above it."""
+    low, high = float(levels.min()), float(levels.max())
     if high <= low:
         return high
-    levels = ((values - low) * (255 / (high - low))).round().astype(np.uint8)
-    level, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    return low + (level + 0.5) * (high - low) / 255  # between the two levels, whatever rounding did
+    bins = ((levels - low) * (255 / (high - low))).round().astype(np.uint8)
+    threshold, _ = cv2.threshold(bins, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    # Halfway between two bins, so that rounding cannot move a level to the other class.
+    return low + (threshold + 0.5) * (high - low) / 255

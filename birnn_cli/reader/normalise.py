@@ -1,19 +1,67 @@
-"""MNIST's convention for one digit: 20 pixels high or wide, its centre of mass at pixel 14 of 28.
+"""MNIST's convention for one digit: its longer side is 20 pixels, its centre of mass at pixel 14 of 28.
 
 Source: Yadav and Bottou, "Cold Case: the Lost MNIST Digits" (2019), and their QMNIST code.
 """
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-SIDE = 28
-BOX_SIZE = 20
+from birnn_cli.reader.geometry import bounding_box, resize_longer_side
+from birnn_cli.reader.light import FloatImage
 
 Pixels = NDArray[np.uint8]
 
+# Pixels on each side of an image that the network reads.
+SIDE = 28
+# Pixels on each side of the box that the digit fills in it.
+BOX_SIZE = 20
+# Pixels of the box that a stroke is at least wide; MNIST's own pens are 2 to 4 pixels wide.
+MIN_PEN_WIDTH = 2.0
+# Strokes are measured and thickened at this multiple of the box's size.
+THICKENING_SCALE = 3
+# Fraction of the highest contrast from which a pixel counts as inside a stroke.
+STROKE_CONTRAST = 0.35
+
+
+def normalise(contrast: FloatImage, ink: NDArray[np.bool_]) -> Pixels:
+    """Bring one digit's ink to MNIST's convention: (28, 28) uint8, ink light on black.
+
+    Args:
+        contrast: Shape (height, width), float32: how much each pixel differs from the paper.
+        ink: Which pixels are the digit's ink, of the same shape; one or more.
+    """
+    # One pixel around the ink is kept, so that soft edges stay soft.
+    soft_edged = cv2.dilate(ink.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    left, top, right, bottom = bounding_box(ink)
+    strokes = np.where(soft_edged, contrast.clip(0, None), 0)[top:bottom, left:right]
+    thickened = _thicken(resize_longer_side(strokes, THICKENING_SCALE * BOX_SIZE))
+    fitted = resize_longer_side(thickened, BOX_SIZE)
+    box = pad_to_box((fitted * 255).clip(0, 255).round().astype(np.uint8))
+    image: Pixels = centre_by_mass(box[None])[0]
+    return image
+
+
+def _thicken(strokes: FloatImage) -> FloatImage:
+    """Widen strokes that are thinner than MNIST's thinnest pen, and scale their tone to 0 to 1.
+
+    Args:
+        strokes: Shape (height, width), float32, 0 or more; the longer side is THICKENING_SCALE boxes.
+    """
+    inside = strokes > STROKE_CONTRAST * strokes.max()
+    strokes = (strokes / float(np.percentile(strokes[inside], 75))).clip(0, 1)
+    to_edge = cv2.distanceTransform(np.pad(inside, 1).astype(np.uint8), cv2.DIST_L2, 5)
+    # Along the middle of a stroke, the distance to its edge is half its width.
+    pen_width = 2 * float(np.percentile(to_edge[to_edge > 0], 90))
+    missing = round(THICKENING_SCALE * MIN_PEN_WIDTH - pen_width)
+    if missing < 1:
+        return strokes
+    pen = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (missing + 1, missing + 1))
+    return np.asarray(cv2.dilate(strokes, pen), np.float32)
+
 
 def pad_to_box(ink: Pixels) -> Pixels:
-    """Put ink of at most 20 by 20 pixels in the middle of a box: (20, 20) uint8."""
+    """Put ink of at most 20×20 pixels in the middle of a box: (20, 20) uint8."""
     height, width = ink.shape
     box = np.zeros((BOX_SIZE, BOX_SIZE), np.uint8)
     top, left = (BOX_SIZE - height) // 2, (BOX_SIZE - width) // 2
@@ -22,43 +70,42 @@ def pad_to_box(ink: Pixels) -> Pixels:
 
 
 def centre_by_mass(boxes: Pixels) -> Pixels:
-    """Put boxes of ink where MNIST has them.
+    """Place boxes of ink in images so that the centre of mass of the ink is at pixel 14.
 
-    The barycentre b of the grey levels, pixel centres at +0.5, decides: the box is moved by
-    int(15 - b) on each axis, which brings the centre of mass to pixel 14.
+    With pixel centres at +0.5, a box with its centre of mass at b starts at pixel int(15 - b) on each
+    axis.
 
     Args:
-        boxes: Shape (n, 20, 20), uint8, ink light on black; each with some ink.
+        boxes: Shape (n, 20, 20), uint8, ink light on black.
 
     Returns:
         Shape (n, 28, 28), uint8.
     """
     mass = boxes.astype(np.int64)
     total = mass.sum(axis=(1, 2)).clip(1)
-    index = np.arange(BOX_SIZE) + 0.5
-    centre_y = (mass.sum(axis=2) * index).sum(axis=1) / total
-    centre_x = (mass.sum(axis=1) * index).sum(axis=1) / total
+    pixel_centres = np.arange(BOX_SIZE) + 0.5
+    centre_y = (mass.sum(axis=2) * pixel_centres).sum(axis=1) / total
+    centre_x = (mass.sum(axis=1) * pixel_centres).sum(axis=1) / total
     top, left = (
         (15 - centre).astype(np.int64).clip(0, SIDE - BOX_SIZE) for centre in (centre_y, centre_x)
     )
     images = np.zeros((len(boxes), SIDE, SIDE), np.uint8)
-    within = np.arange(BOX_SIZE)
-    rows, columns = top[:, None] + within, left[:, None] + within  # (n, 20)
+    offsets = np.arange(BOX_SIZE)
+    rows, columns = top[:, None] + offsets, left[:, None] + offsets  # (n, 20)
     images[np.arange(len(boxes))[:, None, None], rows[:, :, None], columns[:, None, :]] = boxes
     return images
 
 
 def is_normalised(grey: Pixels) -> bool:
-    """Whether a picture (height, width) is in the convention already, so that it must stay as it is.
+    """Whether a picture (height, width) follows the convention already, so that it must stay as it is.
 
-    Pure black around ink whose longer side is 20 pixels and whose centre of mass is at pixel 14, each
-    within one pixel: every one of MNIST's 10,000 test images passes.
+    It does when it is 28×28, and black around ink whose longer side is 20 pixels and whose centre of
+    mass is at pixel 14, each within one pixel. All of MNIST's 10,000 test images pass.
     """
     if grey.shape != (SIDE, SIDE) or not grey.any():
         return False
+    left, top, right, bottom = bounding_box(grey)
+    longer_side = max(right - left, bottom - top)
     profiles = [grey.sum(axis=axis, dtype=np.float64) for axis in (0, 1)]
-    inked = [np.flatnonzero(profile) for profile in profiles]
-    longer = max(places[-1] - places[0] for places in inked) + 1
-    total = profiles[0].sum()
-    centres = [profile @ np.arange(SIDE) / total for profile in profiles]
-    return bool(abs(longer - BOX_SIZE) <= 1 and all(abs(centre - 14) <= 1 for centre in centres))
+    centres = [profile @ np.arange(SIDE) / profile.sum() for profile in profiles]
+    return bool(abs(longer_side - BOX_SIZE) <= 1 and all(abs(centre - 14) <= 1 for centre in centres))

@@ -59,9 +59,9 @@ class DataSets:
 def drawings(config: RunConfig) -> Iterator[tuple[str, float, LabelledImages]]:
     """What the program draws for every batch, beside the data set's images."""
     if fraction := config.recipe.mix_strokes:
-        images, labels = strokes.draw("train", STROKES_SIZES["train"])
+        images, labels = strokes.sample("train", STROKES_SIZES["train"])
         numbers = np.array([config.classes.index(name) for name in strokes.CLASSES])
         yield "strokes", fraction, (images, numbers[labels])
     if fraction := config.recipe.mix_outliers:
         labels = np.full(NUM_OUTLIERS, outliers.NO_CLASS)
-        yield "outliers", fraction, (outliers.draw(NUM_OUTLIERS), labels)
+        yield "outliers", fraction, (outliers.sample(NUM_OUTLIERS), labels)

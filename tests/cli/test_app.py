@@ -271,7 +271,7 @@ def test_eval_scores_the_first_128_test_images_as_the_notebook_does(
     assert values["ci95"][0] < values["accuracy"] < values["ci95"][1]
     confusion = np.array(values["confusion"])
     assert confusion.trace() == values["correct"]
-    labels = strokes.draw("test", 128)[1]
+    labels = strokes.sample("test", 128)[1]
     assert confusion.sum(axis=1).tolist() == np.bincount(labels, minlength=10).tolist()
     assert [score["label"] for score in values["per_class"]] == list("0123456789")
     assert set(values["per_class"][0]) == {"label", "n", "correct", "accuracy"}
@@ -384,7 +384,7 @@ def test_a_flag_beats_the_environment(here: Path, small_data: Path) -> None:
 
 def write_own_images(folder: Path) -> None:
     """A folder of 0s and 1s as a person has them: one subfolder a class, dark on light, larger."""
-    images, labels = strokes.draw("train", 400)
+    images, labels = strokes.sample("train", 400)
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
         if label < 2:
             own = folder / ("zero", "one")[label]

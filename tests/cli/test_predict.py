@@ -32,7 +32,7 @@ def pixels_of(path: Path) -> np.ndarray:
 @pytest.fixture(scope="module")
 def digits() -> dict[str, bytes]:
     """For each digit a drawing, as PNG, that the shipped model is surest of."""
-    images, labels = strokes.draw("validation", 300)
+    images, labels = strokes.sample("validation", 300)
     shipped = checkpoint.load(folders.SHIPPED)
     logits = numpy_engine.logits(shipped.config.architecture, shipped.weights, to_rows(images))
     likely = numpy_engine.probabilities(logits)

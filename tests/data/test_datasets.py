@@ -9,7 +9,7 @@ import pytest
 import torchvision
 from PIL import Image
 
-from birnn_cli.data import datasets, download, strokes
+from birnn_cli.data import download, published, strokes
 from birnn_cli.data.datasets import open_data_set, open_or_fall_back
 from birnn_cli.errors import DataError, DataUnavailableError
 from tests.conftest import idx, write_idx, write_mnist
@@ -222,7 +222,7 @@ def test_a_file_that_is_there_is_never_replaced_by_a_download(tmp_path: Path) ->
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "both").write_text(text)
     (tmp_path / "new" / "other").write_text("new")
-    download._move_in(tmp_path / "new", tmp_path / "old")
+    download._move_into_place(tmp_path / "new", tmp_path / "old")
     assert (tmp_path / "old" / "both").read_text() == "old"
     assert (tmp_path / "old" / "other").read_text() == "new"
 
@@ -230,7 +230,7 @@ def test_a_file_that_is_there_is_never_replaced_by_a_download(tmp_path: Path) ->
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder of strokes with a subfolder a class."""
-    images, labels = strokes.draw("folder", 200)
+    images, labels = strokes.sample("folder", 200)
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
         file = tmp_path / "own" / "abcdefghij"[label] / f"{number}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -266,7 +266,7 @@ def test_a_folders_images_pass_through_the_reader(folder: Path, tmp_path: Path) 
 
 def test_own_validation_and_test_folders_are_the_splits(folder: Path, tmp_path: Path) -> None:
     (folder / "test" / "b").mkdir(parents=True)
-    Image.fromarray(strokes.draw("x", 1)[0][0]).save(folder / "test" / "b" / "1.png")
+    Image.fromarray(strokes.sample("x", 1)[0][0]).save(folder / "test" / "b" / "1.png")
     data = open_data_set(str(folder), tmp_path)
     assert data.size("test") == 1
     assert data.load("test")[1].tolist() == [1]
@@ -296,11 +296,11 @@ def test_what_is_no_data_set_is_said_so(
 
 
 def test_strokes_are_a_function_of_split_and_number_alone() -> None:
-    images, labels = strokes.draw("train", 1200)
-    again, same = strokes.draw("train", 1100)
+    images, labels = strokes.sample("train", 1200)
+    again, same = strokes.sample("train", 1100)
     np.testing.assert_array_equal(images[:1100], again)
     np.testing.assert_array_equal(labels[:1100], same)
-    assert not np.array_equal(strokes.draw("test", 100)[0], images[:100])
+    assert not np.array_equal(strokes.sample("test", 100)[0], images[:100])
     assert {image.tobytes() for image in images[:1000]}.isdisjoint(
         image.tobytes() for image in images[1000:]
     )
@@ -309,7 +309,7 @@ def test_strokes_are_a_function_of_split_and_number_alone() -> None:
 def test_strokes_are_in_mnists_convention_and_of_all_digits() -> None:
     from birnn_cli.reader.normalise import is_normalised
 
-    images, labels = strokes.draw("train", 1000)
+    images, labels = strokes.sample("train", 1000)
     assert (images.shape, images.dtype) == ((1000, 28, 28), np.uint8)
     assert all(is_normalised(image) for image in images)
     assert np.bincount(labels, minlength=10).min() > 60
@@ -327,4 +327,4 @@ def test_real_mnist_has_its_splits(real_mnist: Path) -> None:
     assert [data.size(split) for split in ("train", "validation", "test")] == [55_000, 5_000, 10_000]  # type: ignore[arg-type]
     assert data.load("test", 10)[1].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
     assert data.load("validation", 5)[1].tolist() == [5, 0, 4, 1, 9]
-    assert datasets.NUM_VALIDATION == 5000
+    assert published.NUM_VALIDATION == 5000

@@ -20,8 +20,8 @@ from birnn_cli.training.loop import TrainingLoop, cross_entropy_with_outliers
 
 
 def test_outliers_are_the_same_each_time_and_in_mnists_convention() -> None:
-    drawn = outliers.draw(200)
-    np.testing.assert_array_equal(drawn, outliers.draw(200))
+    drawn = outliers.sample(200)
+    np.testing.assert_array_equal(drawn, outliers.sample(200))
     assert drawn.shape == (200, 28, 28) and drawn.dtype == np.uint8
     assert np.mean([is_normalised(picture) for picture in drawn]) > 0.9
     assert len(np.unique(drawn, axis=0)) == 200
@@ -45,12 +45,12 @@ def test_the_loss_on_images_of_a_class_is_what_it_is_without_outliers() -> None:
 
 
 def test_training_with_outliers_brings_doubt_about_others_of_their_kind() -> None:
-    images, labels = strokes.draw("train", 1000)
-    unseen = torch.from_numpy(outliers.draw(300)) / 255
+    images, labels = strokes.sample("train", 1000)
+    unseen = torch.from_numpy(outliers.sample(300)) / 255
 
     def surest(share: float) -> float:
         recipe = RECIPES["fast"].override({"samples": 20_000, "hidden_size": 32, "precision": "float32"})
-        drawn = outliers.draw(400), np.full(400, outliers.NO_CLASS)
+        drawn = outliers.sample(400), np.full(400, outliers.NO_CLASS)
         training = TrainingLoop(
             *(recipe.override({"mix_outliers": share}), 10, 0, torch.device("cpu")),
             *((images, labels), (images[:10], labels[:10])),

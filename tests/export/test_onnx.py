@@ -33,7 +33,7 @@ def test_onnx_runtime_answers_as_birnn_does_to_batches_of_any_size(
     onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     for batch_size in (1, 2, 7, 300):
-        pixels = strokes.draw("test", batch_size)[0]
+        pixels = strokes.sample("test", batch_size)[0]
         logits, probabilities = session.run(None, {"pixels": pixels})
         expected = numpy_engine.logits(network.config.architecture, network.weights, to_rows(pixels))
         np.testing.assert_allclose(logits, expected, atol=2e-5)

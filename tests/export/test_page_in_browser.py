@@ -179,7 +179,7 @@ def test_the_shipped_network_answers_to_200_digits_as_in_python(
     if real.is_file():
         pixels = np.asarray(read_idx(real, np.dtype(np.uint8), 3)[:200])
     else:
-        pixels = strokes.draw("test", 200)[0]
+        pixels = strokes.sample("test", 200)[0]
     assert_alike(open_page(shipped), shipped, pixels)
 
 
@@ -190,7 +190,7 @@ def test_every_kind_of_network_answers_as_in_python(
     readout: str, columns: bool, layers: int, open_page: Any
 ) -> None:
     network = make_network(readout=readout, columns=columns, layers=layers, forget_bias=-0.7)
-    assert_alike(open_page(network), network, strokes.draw("test", 40)[0])
+    assert_alike(open_page(network), network, strokes.sample("test", 40)[0])
 
 
 def test_an_answer_of_the_shipped_network_takes_well_under_a_tenth_of_a_second(
@@ -264,7 +264,7 @@ def awkward() -> dict[str, np.ndarray]:
         "with a dark corner": cornered,
         "specked": specked,
         "on nothing": clear,
-        "in MNIST's convention": strokes.draw("validation", 1)[0][0],
+        "in MNIST's convention": strokes.sample("validation", 1)[0][0],
         "blank": np.full((100, 80), 200.0),
         "noise alone": random.normal(128, 6, (120, 120)),
     }
@@ -287,7 +287,7 @@ def test_the_pages_reader_makes_the_same_28_by_28_of_awkward_pictures(
 ) -> None:
     opened = open_page(shipped)
     for name, picture in awkward().items():
-        expected = read.read(decode.encode_png(picture))
+        expected = read.read_pixels(decode.encode_png(picture))
         found = read_in_page(opened, picture)
         assert (found is None) == (expected is None), name
         if found is not None and expected is not None:
@@ -298,7 +298,7 @@ def test_the_pages_reader_makes_the_same_28_by_28_of_awkward_pictures(
 def test_a_plain_network_takes_the_picture_as_it_is_in_28_by_28(open_page: Any) -> None:
     opened = open_page(make_network(("coat", "shoe"), "plain"))
     for name, picture in awkward().items():
-        expected = read.read(decode.encode_png(picture), "plain")
+        expected = read.read_pixels(decode.encode_png(picture), "plain")
         found = read_in_page(opened, picture)
         assert found is not None and expected is not None
         assert np.abs(found - expected.astype(int)).max() <= 1, name

@@ -156,7 +156,7 @@ def test_one_layer_equals_torchs_bidirectional_lstm(readout: Any) -> None:
 @pytest.mark.parametrize("architecture", NETWORKS, ids=str)
 def test_numpy_reads_as_torch_does(architecture: Architecture) -> None:
     network = drawn(architecture)
-    rows = to_rows(strokes.draw("test", 300)[0])
+    rows = to_rows(strokes.sample("test", 300)[0])
     with torch.no_grad():
         expected = network(torch.from_numpy(rows)).numpy()
     found = numpy_engine.logits(architecture, as_numpy(network), rows)
@@ -194,7 +194,7 @@ def test_shipped_network_reads_all_real_test_images_alike_in_numpy_and_torch(rea
 
 def test_batches_of_any_size_read_alike() -> None:
     architecture = NETWORKS[-1]
-    weights, rows = as_numpy(drawn(architecture)), to_rows(strokes.draw("test", 300)[0])
+    weights, rows = as_numpy(drawn(architecture)), to_rows(strokes.sample("test", 300)[0])
     whole = numpy_engine.logits(architecture, weights, rows)
     single = np.concatenate([numpy_engine.logits(architecture, weights, row[None]) for row in rows[:20]])
     np.testing.assert_allclose(single, whole[:20], atol=1e-5)

@@ -149,7 +149,7 @@ NETWORK = checkpoint.load(folders.SHIPPED)
 
 def label(content: bytes) -> str | None:
     """What the shipped model says; None where there is no ink."""
-    pixels = read.read(content)
+    pixels = read.read_pixels(content)
     if pixels is None:
         return None
     config = NETWORK.config
@@ -177,4 +177,4 @@ def test_a_picture_too_small_for_ink_holds_none(size: tuple[int, int], level: in
 @pytest.mark.parametrize("kind", ["PPM", "PCX", "TGA", "JPEG2000", "ICO", "PDF", "EPS"])
 def test_another_format_is_refused_by_name(kind: str) -> None:
     with pytest.raises(ImageError, match="expected PNG, JPEG, BMP, GIF, WEBP, TIFF"):
-        read.read(encode(PAGE.convert("RGB"), kind))
+        read.read_pixels(encode(PAGE.convert("RGB"), kind))

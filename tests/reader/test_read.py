@@ -19,7 +19,7 @@ from birnn_cli.reader import decode, read
 from birnn_cli.reader.normalise import centre_by_mass, is_normalised
 
 # One of ordinary ink: a thin pen's would be widened.
-DIGIT = sorted(strokes.draw("pictures", 20)[0], key=np.sum)[14]
+DIGIT = sorted(strokes.sample("pictures", 20)[0], key=np.sum)[14]
 
 
 def encode(picture: Image.Image | np.ndarray, kind: str = "PNG", **options: Any) -> bytes:
@@ -48,9 +48,9 @@ def likeness(found: np.ndarray | None) -> float:
 
 
 def test_an_image_in_mnists_convention_passes_bit_for_bit() -> None:
-    for digit in strokes.draw("pictures", 200)[0]:
+    for digit in strokes.sample("pictures", 200)[0]:
         for picture in (Image.fromarray(digit), Image.fromarray(digit).convert("RGB")):
-            found = read.read(encode(picture))
+            found = read.read_pixels(encode(picture))
             assert found is not None
             np.testing.assert_array_equal(found, digit)
 
@@ -59,7 +59,7 @@ def test_all_real_test_images_pass_bit_for_bit(real_mnist: Path) -> None:
     pictures, _ = open_data_set("mnist", real_mnist).load("test")
     assert all(is_normalised(picture) for picture in pictures)
     for picture in pictures[:200]:
-        np.testing.assert_array_equal(read.read(encode(picture)), picture)
+        np.testing.assert_array_equal(read.read_pixels(encode(picture)), picture)
 
 
 @pytest.mark.parametrize(
@@ -67,18 +67,18 @@ def test_all_real_test_images_pass_bit_for_bit(real_mnist: Path) -> None:
 )
 @pytest.mark.parametrize("side", [40, 280, 900])
 def test_ink_is_found_at_any_polarity_contrast_and_size(ink: int, paper: int, side: int) -> None:
-    assert likeness(read.read(encode(page(ink, paper, side)))) > 0.9
+    assert likeness(read.read_pixels(encode(page(ink, paper, side)))) > 0.9
 
 
 def test_a_dark_28_by_28_drawing_on_white_is_brought_to_the_convention() -> None:
-    found = read.read(encode(255 - DIGIT))
+    found = read.read_pixels(encode(255 - DIGIT))
     assert likeness(found) > 0.95
     assert is_normalised(found)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF"])
 def test_each_format_gives_the_same_digit(kind: str) -> None:
-    assert likeness(read.read(encode(page(), kind))) > 0.95
+    assert likeness(read.read_pixels(encode(page(), kind))) > 0.95
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I;16", "I", "F"])
@@ -89,7 +89,7 @@ def test_each_mode_gives_the_same_digit(mode: str) -> None:
     else:
         picture = Image.fromarray(levels).convert(mode)
     kind = "TIFF" if mode in ("CMYK", "F", "I") else "PNG"
-    assert likeness(read.read(encode(picture, kind))) > 0.95
+    assert likeness(read.read_pixels(encode(picture, kind))) > 0.95
 
 
 def test_sixteen_bits_keep_their_levels() -> None:
@@ -102,7 +102,7 @@ def test_ink_on_nothing_is_ink(ink: int) -> None:
     coverage = 255 - page()
     colour = np.full_like(coverage, ink)
     picture = np.stack([colour, colour, colour, coverage], axis=-1)
-    assert likeness(read.read(encode(picture))) > 0.95
+    assert likeness(read.read_pixels(encode(picture))) > 0.95
 
 
 def test_a_page_with_transparent_corners_is_still_paper() -> None:
@@ -110,13 +110,13 @@ def test_a_page_with_transparent_corners_is_still_paper() -> None:
     for x in range(40):
         for y in range(40 - x):
             picture.putpixel((x, y), (0, 0, 0, 0))
-    assert likeness(read.read(encode(picture))) > 0.95
+    assert likeness(read.read_pixels(encode(picture))) > 0.95
 
 
 def test_a_transparent_palette_colour_is_paper() -> None:
     picture = Image.fromarray(np.where(page() < 128, 1, 0).astype(np.uint8), "P")
     picture.putpalette([0, 0, 0, 0, 0, 0])
-    assert likeness(read.read(encode(picture, "PNG", transparency=0))) > 0.9
+    assert likeness(read.read_pixels(encode(picture, "PNG", transparency=0))) > 0.9
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -134,7 +134,7 @@ def test_exif_orientation_is_obeyed(orientation: int) -> None:
     stored = picture.transpose(undo[orientation]) if orientation > 1 else picture
     exif = Image.Exif()
     exif[0x0112] = orientation
-    assert likeness(read.read(encode(stored, "JPEG", exif=exif))) > 0.95
+    assert likeness(read.read_pixels(encode(stored, "JPEG", exif=exif))) > 0.95
 
 
 def test_uneven_light_specks_and_a_frame_are_left_out() -> None:
@@ -143,7 +143,7 @@ def test_uneven_light_specks_and_a_frame_are_left_out() -> None:
     levels[20:24, 30:34] = 40
     levels[:4] = levels[-4:] = 30
     levels[:, :4] = levels[:, -4:] = 30
-    assert likeness(read.read(encode(levels.clip(0, 255).astype(np.uint8)))) > 0.9
+    assert likeness(read.read_pixels(encode(levels.clip(0, 255).astype(np.uint8)))) > 0.9
 
 
 @pytest.mark.parametrize("turn", range(4))
@@ -153,7 +153,7 @@ def test_the_light_of_one_lamp_does_not_exchange_ink_and_paper(turn: int, ink: i
     y, x = np.mgrid[0:1:560j, 0:1:560j]
     lamp = 0.2 + 0.8 * np.exp(-2 * ((x - 0.3) ** 2 + (y - 0.2) ** 2))
     levels = (page(ink, paper) * lamp).round().astype(np.uint8)
-    found = read.read(encode(np.rot90(levels, turn)))
+    found = read.read_pixels(encode(np.rot90(levels, turn)))
     assert found is not None
     assert likeness(np.rot90(found, -turn)) > 0.9
 
@@ -172,18 +172,18 @@ def squared(step: int, grey: int, *, columns: bool) -> np.ndarray:
 @pytest.mark.parametrize("grey", [90, 150, 200])
 @pytest.mark.parametrize("step", [28, 75])
 def test_the_lines_of_the_paper_are_no_ink(step: int, grey: int, columns: bool) -> None:
-    assert likeness(read.read(encode(squared(step, grey, columns=columns)))) > 0.85
+    assert likeness(read.read_pixels(encode(squared(step, grey, columns=columns)))) > 0.85
 
 
 def test_one_line_from_edge_to_edge_is_no_ink_but_a_digit_that_fills_its_picture_is() -> None:
     levels = page(20, 240)
     levels[400:403] = 60
-    assert likeness(read.read(encode(levels))) > 0.85
+    assert likeness(read.read_pixels(encode(levels))) > 0.85
     seven = np.full((200, 120), 240, np.uint8)
     seven[:3] = 20  # its bar goes from edge to edge, and thin
     for y in range(200):
         seven[y, 117 - y // 2 :][:3] = 20
-    found = read.read(encode(seven))
+    found = read.read_pixels(encode(seven))
     assert found is not None and found[4:8].max() > 100 and found[18:24].max() > 100
 
 
@@ -205,22 +205,22 @@ def light_falls(kind: str) -> np.ndarray:
 @pytest.mark.parametrize("kind", ["vignette", "from one side", "sharp shadow", "desk beside the paper"])
 def test_uneven_light_is_no_ink(kind: str, invert: bool) -> None:
     levels = light_falls(kind)
-    assert likeness(read.read(encode(255 - levels if invert else levels))) > 0.85
+    assert likeness(read.read_pixels(encode(255 - levels if invert else levels))) > 0.85
 
 
 @pytest.mark.parametrize("spread", [3, 12, 25])
 def test_ink_is_found_in_noise_and_none_in_noise_alone(spread: int) -> None:
     noise = np.random.default_rng(1).normal(0, spread, page().shape)
-    found = read.read(encode((page(130, 200) + noise).clip(0, 255).astype(np.uint8)))
+    found = read.read_pixels(encode((page(130, 200) + noise).clip(0, 255).astype(np.uint8)))
     assert likeness(found) > 0.85
-    assert read.read(encode((170 + noise).clip(0, 255).astype(np.uint8))) is None
+    assert read.read_pixels(encode((170 + noise).clip(0, 255).astype(np.uint8))) is None
 
 
 @pytest.mark.parametrize("slope", [30, 120])
 def test_a_fall_of_light_alone_is_no_ink(slope: int) -> None:
     y, x = np.mgrid[:160, :160] / 160
     for levels in (90 + slope * x, 90 + slope * (x + y) / 2, 90 + slope * x * y):
-        assert read.read(encode(levels.astype(np.uint8))) is None
+        assert read.read_pixels(encode(levels.astype(np.uint8))) is None
 
 
 def test_a_form_field_around_the_digit_is_no_ink() -> None:
@@ -232,13 +232,13 @@ def test_a_form_field_around_the_digit_is_no_ink() -> None:
         levels[edge] = 60
     for edge in (np.s_[top:bottom, left : left + 3], np.s_[top : bottom + 3, right : right + 3]):
         levels[edge] = 60
-    assert likeness(read.read(encode(levels))) > 0.9
+    assert likeness(read.read_pixels(encode(levels))) > 0.9
 
 
 def test_ink_may_fill_almost_half_of_a_small_picture() -> None:
     thick = np.zeros((14, 12), np.uint8)
     thick[1:13, 3:9] = 255
-    found = read.read(encode(255 - thick))
+    found = read.read_pixels(encode(255 - thick))
     assert found is not None and found[14, 14] > 200
 
 
@@ -246,7 +246,7 @@ def test_ink_may_fill_almost_half_of_a_small_picture() -> None:
 def test_lines_of_a_thin_pen_are_as_wide_and_dark_as_mnists(pen: int) -> None:
     canvas = np.full((1000, 1000), 255, np.uint8)
     canvas[200:800, 500 : 500 + pen] = canvas[500 : 500 + pen, 350:650] = 0  # a cross
-    found = read.read(encode(canvas))
+    found = read.read_pixels(encode(canvas))
     assert found is not None
     across = found[7].astype(float)  # the upright line alone
     assert across.max() > 200
@@ -256,28 +256,28 @@ def test_lines_of_a_thin_pen_are_as_wide_and_dark_as_mnists(pen: int) -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (28, 28), (200, 200), (3, 3)])
 @pytest.mark.parametrize("level", [0, 9, 128, 255])
 def test_an_empty_picture_has_no_ink(shape: tuple[int, int], level: int) -> None:
-    assert read.read(encode(np.full(shape, level, np.uint8))) is None
+    assert read.read_pixels(encode(np.full(shape, level, np.uint8))) is None
 
 
 def test_a_fully_transparent_picture_has_no_ink() -> None:
-    assert read.read(encode(Image.new("RGBA", (60, 60), (0, 0, 0, 0)))) is None
+    assert read.read_pixels(encode(Image.new("RGBA", (60, 60), (0, 0, 0, 0)))) is None
 
 
 def test_invert_overrules_the_guess() -> None:
     levels = page()
     levels[:, :260] = 0  # most of the border is black now
-    found = read.read(encode(levels[:, 200:]), invert="yes")
+    found = read.read_pixels(encode(levels[:, 200:]), invert="yes")
     assert found is not None
-    white = read.read(encode(np.pad(DIGIT, 20)), invert="no")
+    white = read.read_pixels(encode(np.pad(DIGIT, 20)), invert="no")
     assert likeness(white) > 0.95
 
 
 def test_the_plain_reader_makes_grey_and_28_by_28_and_no_more() -> None:
     grey = np.arange(784, dtype=np.uint8).reshape(28, 28)
-    np.testing.assert_array_equal(read.read(encode(grey), "plain"), grey)
-    np.testing.assert_array_equal(read.read(encode(grey), "plain", "yes"), 255 - grey)
+    np.testing.assert_array_equal(read.read_pixels(encode(grey), "plain"), grey)
+    np.testing.assert_array_equal(read.read_pixels(encode(grey), "plain", "yes"), 255 - grey)
     large = np.kron(grey, np.ones((10, 10), np.uint8))
-    np.testing.assert_array_equal(read.read(encode(large), "plain"), grey)
+    np.testing.assert_array_equal(read.read_pixels(encode(large), "plain"), grey)
 
 
 def test_place_puts_the_centre_of_mass_at_pixel_14_by_the_papers_rule() -> None:
@@ -328,7 +328,7 @@ BOMB = (
 )
 def test_a_bad_file_is_a_clean_error(content: bytes, message: str) -> None:
     with pytest.raises(ImageError, match=message) as error:
-        read.read(content)
+        read.read_pixels(content)
     assert "\n" not in str(error.value)
 
 
@@ -346,7 +346,7 @@ def test_mutated_bytes_give_an_answer_or_a_clean_error(
     where = int(place * len(content))
     content[where] ^= value
     try:
-        found = read.read(bytes(content[:where] if cut else content))
+        found = read.read_pixels(bytes(content[:where] if cut else content))
     except ImageError:
         return
     assert found is None or (found.shape == (28, 28) and found.dtype == np.uint8)
@@ -356,7 +356,7 @@ def test_mutated_bytes_give_an_answer_or_a_clean_error(
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(0, 2**32 - 1), st.integers(0, 255))
 def test_any_grey_levels_give_an_image_or_no_ink(height: int, width: int, seed: int, low: int) -> None:
     levels = np.random.default_rng(seed).integers(low, 256, (height, width), dtype=np.uint8)
-    found = read.read(encode(levels))
+    found = read.read_pixels(encode(levels))
     assert found is None or found.shape == (28, 28)
 
 
@@ -372,22 +372,22 @@ def test_the_box_of_ink_down_to_the_edge_ends_where_the_picture_does() -> None:
     """Shrunk to 640 pixels, its height is rounded from 258.56 up to 259."""
     picture = np.full((404, 1000), 250, np.uint8)
     picture[134:, 467:533] = 10
-    (((left, top, right, bottom), _),) = read.read_stages(encode(picture), full_size=True).each()
+    (((left, top, right, bottom), _),) = read.read_stages(encode(picture), full_size=True).split_digits()
     assert bottom == 404
     assert np.abs(np.array([left, top, right]) - [467, 134, 533]).max() <= 2
 
 
 def test_a_plain_picture_without_any_light_is_its_own_box() -> None:
-    ((box, pixels),) = read.read_stages(encode(np.zeros((40, 60), np.uint8)), "plain").each()
+    ((box, pixels),) = read.read_stages(encode(np.zeros((40, 60), np.uint8)), "plain").split_digits()
     assert box == (0, 0, 60, 40)
     assert not pixels.any()
 
 
 def test_of_several_digits_none_is_normalised_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     made, own = [], read.normalise
-    monkeypatch.setattr(read, "normalise", lambda light, mask: made.append(mask) or own(light, mask))
+    monkeypatch.setattr(read, "normalise", lambda contrast, ink: made.append(ink) or own(contrast, ink))
     reading = read.read_stages(encode(np.hstack([page(), page(), page()])))
-    assert (reading.num_digits, len(list(reading.each()))) == (3, 3)
+    assert (reading.num_digits, len(list(reading.split_digits()))) == (3, 3)
     assert len(made) == 3
     assert reading.pixels is reading.pixels
     assert len(made) == 4

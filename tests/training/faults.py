@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import torch
 
-from birnn_cli.data import datasets
+from birnn_cli.data import published
 from birnn_cli.errors import BirnnError, CheckpointError
 from birnn_cli.runs import checkpoint, folders
 from birnn_cli.runs.metrics import METRICS
@@ -190,7 +190,7 @@ def random_moments(scratch: Path, data_dir: Path, whole: Path, kills: int, steps
 def main(data_dir: Path, scratch: Path, kills: int) -> None:
     """Do all of it and print the counts."""
     torch.set_num_threads(1)
-    datasets.NUM_VALIDATION = 40  # validating is not what takes the time here
+    published.NUM_VALIDATION = 40  # validating is not what takes the time here
     long_steps = 400
     # In this process: its children inherit the kernels that oneDNN compiles for the first steps.
     whole, long = scratch / "whole", scratch / "long"

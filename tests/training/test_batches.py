@@ -15,7 +15,7 @@ from birnn_cli.training import augment
 from birnn_cli.training.augment import SHIFT_PIXELS
 from birnn_cli.training.batches import Batches, random_generator
 
-IMAGES, LABELS = strokes.draw("train", 300)
+IMAGES, LABELS = strokes.sample("train", 300)
 ROWS = torch.from_numpy(to_rows(IMAGES[:64]))
 RECIPE = replace(RECIPES["notebook"], batch_size=20)
 CPU = torch.device("cpu")

@@ -137,7 +137,7 @@ def files_png() -> bytes:
     """A drawn digit as a PNG file."""
     from birnn_cli.reader.decode import encode_png
 
-    return encode_png(strokes.draw("test", 1)[0][0])
+    return encode_png(strokes.sample("test", 1)[0][0])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that not even root may write to")

@@ -69,7 +69,7 @@ def test_a_run_in_use_is_refused_to_others_until_its_owner_ends(
 
 
 def test_twenty_processes_read_at_once(tmp_path: Path) -> None:
-    images, _ = strokes.draw("test", 4)
+    images, _ = strokes.sample("test", 4)
     for number, image in enumerate(images):
         (tmp_path / f"{number}.png").write_bytes(encode_png(image))
     alone = run_birnn("predict", *(f"{number}.png" for number in range(4)), cwd=tmp_path)
@@ -90,8 +90,8 @@ def test_a_long_training_takes_no_more_memory_than_a_short_one(tmp_path: Path) -
 import sys
 from pathlib import Path
 from birnn_cli.training.run import Run
-from birnn_cli.data import datasets
-datasets.NUM_VALIDATION = 100
+from birnn_cli.data import published
+published.NUM_VALIDATION = 100
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
 steps = int(sys.argv[2])
@@ -118,7 +118,7 @@ print(resident() - before)
 
 def test_a_reader_that_waits_gets_every_answer_in_order(tmp_path: Path) -> None:
     """A pipe holds 64 KiB: predict waits with its reader and loses nothing."""
-    (tmp_path / "7.png").write_bytes(encode_png(strokes.draw("test", 1)[0][0]))
+    (tmp_path / "7.png").write_bytes(encode_png(strokes.sample("test", 1)[0][0]))
     environment = child_environment(tmp_path)
     child = start(tmp_path, "predict", *["7.png"] * 800, "--json", "--top-k", 10, env=environment)
     time.sleep(4)

@@ -18,8 +18,8 @@ from birnn_cli.runs.recipes import RECIPES, Recipe, RecipeName
 from birnn_cli.training.device import resolve_precision
 from birnn_cli.training.loop import TrainingLoop, dropout_masks
 
-IMAGES, LABELS = strokes.draw("train", 500)
-VALIDATION = strokes.draw("validation", 100)
+IMAGES, LABELS = strokes.sample("train", 500)
+VALIDATION = strokes.sample("validation", 100)
 CPU = torch.device("cpu")
 SMALL = replace(RECIPES["notebook"], hidden_size=8, batch_size=20, samples=801, display_step=5)
 
