@@ -1,4 +1,4 @@
-"""Files of a network that work without birnn: which format, and where to."""
+"""A checkpoint's network as a file, in the format that is named or that the file's ending says."""
 
 from pathlib import Path
 from typing import Literal
@@ -10,35 +10,35 @@ from birnn_cli.runs.checkpoint import Checkpoint
 Format = Literal["onnx", "html"]
 
 
-def export(network: Checkpoint, file: Path, file_format: Format | None, *, force: bool) -> Format:
-    """Make a file of a network.
+def export(checkpoint: Checkpoint, file: Path, file_format: Format | None, *, force: bool) -> Format:
+    """Write a file that works without birnn.
 
     Args:
-        network: What it is made of.
-        file: Where to.
-        file_format: What it is to be; None goes by the file's ending.
+        checkpoint: The network to export.
+        file: The file to write.
+        file_format: The format; None takes it from the file's ending.
         force: Whether a file that exists may be replaced.
 
     Returns:
-        What it is.
+        The format written.
 
     Raises:
-        ConfigError: The ending says nothing, a library is missing, or the network is too large.
-        ExportError: What was made would not be the same network.
-        OutputExistsError: The file exists, and nothing is forced.
+        ConfigError: The ending names no format, a library is missing, or the network is too large.
+        ExportError: The exported network's probabilities differ from birnn's.
+        OutputExistsError: The file exists, and `force` is false.
     """
-    wanted = file_format or file.suffix.lower().removeprefix(".")
     if file.exists() and not force:
         raise OutputExistsError(f"{file} exists already: name another, or add --force to replace it")
-    if wanted == "onnx":
+    chosen = file_format or file.suffix.lower().removeprefix(".")
+    if chosen == "onnx":
         from birnn_cli.export.onnx import to_onnx
 
-        write_atomically(file, to_onnx(network))
+        write_atomically(file, to_onnx(checkpoint))
         return "onnx"
-    if wanted == "html":
+    if chosen == "html":
         from birnn_cli.export.page import to_html
 
-        write_atomically(file, to_html(network))
+        write_atomically(file, to_html(checkpoint))
         return "html"
     raise ConfigError(
         f"{file} says no format by its ending: expected .onnx or .html, or --format onnx or html"

@@ -1,8 +1,8 @@
-// The network's forward pass: the same function as birnn_cli/network/numpy_engine.py, over the same arrays.
-// The page's scripts are joined into one module, so that they share their names.
+// The network: the same function as `probabilities(logits(...))` of birnn_cli/network/numpy_engine.py, over
+// the same arrays. The page's scripts are joined into one module, so that they share their names.
 
 /**
- * What a network is made of, as `Architecture` in Python has it.
+ * The shape of a network, as `Architecture` in birnn_cli/network/architecture.py has it.
  * @typedef {{num_classes: number, hidden_size: number, num_layers: number,
  *   readout: "last" | "states" | "pool", forget_bias: number, columns: boolean}} Architecture
  */
@@ -12,9 +12,10 @@
  */
 
 /**
- * One pass over a picture. `down` and `up` are the first layer's outputs, (28, hidden_size) each, at
- * every row: those of the forward LSTM know the rows above alone, those of the backward one those below.
- * @typedef {{probabilities: Float32Array, down: Float32Array, up: Float32Array}} Pass
+ * What the network makes of a picture. `forward` and `backward` are the first layer's hidden states,
+ * (28, hidden_size) each: at each row, the forward LSTM has read this row and those above it, the backward
+ * LSTM this row and those below it.
+ * @typedef {{probabilities: Float32Array, forward: Float32Array, backward: Float32Array}} Pass
  */
 
 const SIDE = 28;
@@ -50,7 +51,8 @@ function parameterShapes({ num_classes, hidden_size, num_layers, readout, column
  */
 function unpack(architecture, weights, dtype) {
   const bytes = Uint8Array.from(atob(weights), (character) => character.charCodeAt(0));
-  const values = dtype === "float16" ? fromHalves(bytes) : fromSingles(bytes);
+  // Every browser's machine is little-endian today.
+  const values = dtype === "float16" ? fromFloat16(bytes) : new Float32Array(bytes.buffer);
   const arrays = new Map();
   let start = 0;
   for (const [name, shape] of parameterShapes(architecture)) {
@@ -63,7 +65,7 @@ function unpack(architecture, weights, dtype) {
 }
 
 /**
- * The forget gate is the second of the four; its constant joins the trained bias once and for all.
+ * Add the constant forget bias to the trained biases; the forget gate is the second of the four.
  * @param {Architecture} architecture
  * @param {Map<string, Float32Array>} arrays Changed in place.
  */
@@ -75,20 +77,11 @@ function addForgetBias({ hidden_size, forget_bias }, arrays) {
 }
 
 /**
+ * IEEE 754 half precision: 1 bit of sign, 5 of exponent, 10 of fraction. Not every browser has Float16Array.
  * @param {Uint8Array} bytes
  * @returns {Float32Array}
  */
-function fromSingles(bytes) {
-  const view = new DataView(bytes.buffer);
-  return Float32Array.from({ length: bytes.length / 4 }, (_, k) => view.getFloat32(4 * k, true));
-}
-
-/**
- * IEEE 754 half precision: 1 bit of sign, 5 of exponent, 10 of fraction. Not every browser knows it.
- * @param {Uint8Array} bytes
- * @returns {Float32Array}
- */
-function fromHalves(bytes) {
+function fromFloat16(bytes) {
   const values = new Float32Array(bytes.length / 2);
   for (let k = 0; k < values.length; k++) {
     const half = bytes[2 * k] | (bytes[2 * k + 1] << 8);
@@ -101,7 +94,7 @@ function fromHalves(bytes) {
 }
 
 /**
- * Read a picture.
+ * Run the network on a picture.
  * @param {Network} network
  * @param {Float32Array} rows (28, 28) in 0 to 1.
  * @returns {Pass}
@@ -109,20 +102,19 @@ function fromHalves(bytes) {
 function run(network, rows) {
   const { num_layers, hidden_size } = network.architecture;
   let sequence = network.architecture.columns ? withColumns(rows) : rows;
-  /** @type {{down: Float32Array, up: Float32Array} | undefined} */
-  let first;
+  const layers = [];
   for (let layer = 0; layer < num_layers; layer++) {
-    const down = lstm(network, `layers.${layer}.fw`, sequence, false);
-    const up = lstm(network, `layers.${layer}.bw`, sequence, true);
-    first ??= { down, up };
-    sequence = sideBySide(down, up, hidden_size);
+    const forward = lstm(network, `layers.${layer}.fw`, sequence, false);
+    const backward = lstm(network, `layers.${layer}.bw`, sequence, true);
+    layers.push({ forward, backward });
+    sequence = sideBySide(forward, backward, hidden_size);
   }
   const logits = head(network, readOut(network.architecture, sequence));
-  return { .../** @type {Pass} */ (first), probabilities: softmax(logits) };
+  return { ...layers[0], probabilities: softmax(logits) };
 }
 
 /**
- * Step t reads row t and, behind it, column t.
+ * Each row, followed by the column of the same number.
  * @param {Float32Array} rows (28, 28)
  * @returns {Float32Array} (28, 56)
  */
@@ -133,6 +125,7 @@ function withColumns(rows) {
 }
 
 /**
+ * Join two sequences step by step.
  * @param {Float32Array} left (28, width)
  * @param {Float32Array} right (28, width)
  * @param {number} width
@@ -148,43 +141,43 @@ function sideBySide(left, right, width) {
 }
 
 /**
- * One direction over all rows, from zero states.
+ * Run one LSTM over all rows, beginning with states of zero.
  * @param {Network} network
- * @param {string} name Of the direction's arrays, such as `layers.0.fw`.
+ * @param {string} name The prefix of its arrays, such as `layers.0.fw`.
  * @param {Float32Array} sequence (28, inputs)
- * @param {boolean} isUp From the last row to the first.
- * @returns {Float32Array} Outputs (28, hidden_size), each at the row that it was made at.
+ * @param {boolean} isBackward Whether it goes from the last row to the first.
+ * @returns {Float32Array} Its hidden states (28, hidden_size), each at its row.
  */
-function lstm({ architecture, arrays }, name, sequence, isUp) {
+function lstm({ architecture, arrays }, name, sequence, isBackward) {
   const size = architecture.hidden_size;
-  const ofInput = /** @type {Float32Array} */ (arrays.get(`${name}.weight_ih`));
-  const ofOutput = /** @type {Float32Array} */ (arrays.get(`${name}.weight_hh`));
+  const inputWeight = /** @type {Float32Array} */ (arrays.get(`${name}.weight_ih`));
+  const hiddenWeight = /** @type {Float32Array} */ (arrays.get(`${name}.weight_hh`));
   const bias = /** @type {Float32Array} */ (arrays.get(`${name}.bias`));
   const inputs = sequence.length / SIDE;
-  const outputs = new Float32Array(SIDE * size);
+  const states = new Float32Array(SIDE * size);
   const cell = new Float32Array(size);
   const gates = new Float32Array(4 * size);
-  let output = new Float32Array(size);
+  let hidden = new Float32Array(size);
   for (let step = 0; step < SIDE; step++) {
-    const row = isUp ? SIDE - 1 - step : step;
+    const row = isBackward ? SIDE - 1 - step : step;
     gates.set(bias);
-    addProduct(gates, ofInput, sequence.subarray(row * inputs, (row + 1) * inputs));
-    if (step > 0) addProduct(gates, ofOutput, output);
-    output = outputs.subarray(row * size, (row + 1) * size);
+    addProduct(gates, inputWeight, sequence.subarray(row * inputs, (row + 1) * inputs));
+    addProduct(gates, hiddenWeight, hidden);
+    hidden = states.subarray(row * size, (row + 1) * size);
     for (let unit = 0; unit < size; unit++) {
       const [i, f] = [sigmoid(gates[unit]), sigmoid(gates[size + unit])];
       const [g, o] = [Math.tanh(gates[2 * size + unit]), sigmoid(gates[3 * size + unit])];
       cell[unit] = f * cell[unit] + i * g;
-      output[unit] = o * Math.tanh(cell[unit]);
+      hidden[unit] = o * Math.tanh(cell[unit]);
     }
   }
-  return outputs;
+  return states;
 }
 
 /**
- * Add the product of a matrix and a vector. Nearly all of the time goes here: four rows at once share
- * what they read of the vector, and their sums do not wait for each other.
- * @param {Float32Array} sums (rows), changed in place; rows is a multiple of four.
+ * Add the product of a matrix and a vector. Nearly all of the time goes here, so that four rows at once share
+ * each value read from the vector, and their sums do not wait for each other.
+ * @param {Float32Array} sums (rows), changed in place; the number of rows is a multiple of four.
  * @param {Float32Array} matrix (rows, columns)
  * @param {Float32Array} vector (columns)
  */
@@ -208,7 +201,7 @@ function addProduct(sums, matrix, vector) {
 }
 
 /**
- * What the head sees of the top layer's outputs.
+ * What the head reads of the top layer's hidden states.
  * @param {Architecture} architecture
  * @param {Float32Array} sequence (28, 2 hidden_size)
  * @returns {Float32Array} (2 hidden_size), or (4 hidden_size) for `pool`: means, then maxima.
@@ -231,6 +224,7 @@ function readOut({ readout, hidden_size }, sequence) {
 }
 
 /**
+ * The linear layer at the end.
  * @param {Network} network
  * @param {Float32Array} features
  * @returns {Float32Array} Logits (num_classes)
@@ -245,7 +239,7 @@ function head({ arrays }, features) {
 
 /**
  * @param {Float32Array} logits
- * @returns {Float32Array} Of the same length, summing to 1.
+ * @returns {Float32Array} Probabilities (num_classes)
  */
 function softmax(logits) {
   const highest = Math.max(...logits);

@@ -1,6 +1,7 @@
-"""A network as a page: one HTML file in which people draw and watch it read, with nothing to load.
+"""The network as a web page: one HTML file to draw in, which loads nothing and sends nothing.
 
-Its parts lie in `page_parts/`: `network.js` is `network.forward` again, `reader.js` is `data.images`.
+It is made of the files beside this module: `network.js` computes what `network/numpy_engine.py` does,
+`drawing.js` brings what is drawn to MNIST's convention, and `app.js` shows it.
 """
 
 import base64
@@ -17,20 +18,20 @@ from birnn_cli.prediction import UNSURE_BELOW
 from birnn_cli.runs.checkpoint import Arrays, Checkpoint
 
 PARTS = Path(__file__).parent
-SCRIPTS = ("network.js", "reader.js", "app.js")
+SCRIPTS = ("network.js", "drawing.js", "app.js")
 MAX_BYTES = 4_000_000
 
 
-def to_html(network: Checkpoint) -> bytes:
-    """The page for a network: HTML in UTF-8, the same bytes for the same network.
+def to_html(checkpoint: Checkpoint) -> bytes:
+    """A checkpoint's page: HTML in UTF-8, the same bytes for the same checkpoint.
 
     Raises:
-        ConfigError: The network is too large for a page.
+        ConfigError: The page would be larger than MAX_BYTES.
     """
-    architecture = network.config.architecture
-    dtype = "float16" if _are_halves(network.weights) else "float32"
-    values = {**_values(network), "dtype": dtype, "weights": ""}
-    # In base64; measured before it is made, since a network may be a thousand times too large.
+    architecture = checkpoint.config.architecture
+    dtype = "float16" if _fits_float16(checkpoint.weights) else "float32"
+    values = {**_describe(checkpoint), "dtype": dtype, "weights": ""}
+    # Base64 writes 4 characters for 3 bytes. The size is checked first: a network may be far too large.
     size = len(_document(values)) + -(-architecture.num_parameters * np.dtype(dtype).itemsize // 3) * 4
     if size > MAX_BYTES:
         raise ConfigError(
@@ -38,49 +39,50 @@ def to_html(network: Checkpoint) -> bytes:
             f"weights in {dtype}, expected at most {MAX_BYTES:,}: name a smaller one with --checkpoint"
         )
     little_endian = np.dtype(dtype).newbyteorder("<")
-    arrays = (network.weights[name] for name in architecture.parameter_shapes())
+    arrays = (checkpoint.weights[name] for name in architecture.parameter_shapes())
     content = b"".join(array.astype(little_endian).tobytes() for array in arrays)
     return _document({**values, "weights": base64.b64encode(content).decode()})
 
 
 def _document(values: dict[str, Any]) -> bytes:
-    """The page's parts as one document, with what it knows of the network."""
-    style, script = _part("style.css"), "\n".join(map(_part, SCRIPTS))
+    """The page's files and what it is told of the network, as one HTML document."""
+    style, script = _read("style.css"), "\n".join(map(_read, SCRIPTS))
     parts = {
         "STYLE": style,
         "STYLE_HASH": _hash(style),
         "SCRIPT": script,
         "SCRIPT_HASH": _hash(script),
-        # In a script's element only `<` can end it or begin a comment.
+        # Inside a script element, only `<` can end the element or begin a comment.
         "NETWORK": json.dumps(values).replace("<", "\\u003c"),
     }
-    return re.sub("@([A-Z_]+)@", lambda found: parts[found[1]], _part("index.html")).encode()
+    return re.sub("@([A-Z_]+)@", lambda found: parts[found[1]], _read("index.html")).encode()
 
 
-def _part(name: str) -> str:
+def _read(name: str) -> str:
     return (PARTS / name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:
-    """What the page's Content-Security-Policy lets run or style it: this text alone."""
+    """The hash by which the page's Content-Security-Policy allows this text and no other."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _values(network: Checkpoint) -> dict[str, Any]:
-    """All that the page knows of a network but its weights."""
-    about, config = network.metadata, network.config
+def _describe(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What the page is told of a checkpoint, except its weights."""
+    validation, config = checkpoint.metadata.validation, checkpoint.config
     return {
         "architecture": vars(config.architecture),
         "classes": config.classes,
         "reader": config.reader,
         "unsure_below": UNSURE_BELOW,
         "recipe": config.recipe_name,
-        "dataset": Path(config.dataset).name,  # of a folder, not where it lies on its owner's disk
-        "accuracy": about.validation["accuracy"] if about.validation else None,
+        # A folder's name alone: where it lies on its owner's disk is private.
+        "dataset": Path(config.dataset).name,
+        "accuracy": validation["accuracy"] if validation else None,
     }
 
 
-def _are_halves(weights: Arrays) -> bool:
-    """Whether every weight is exactly a float16, as in the model that ships."""
+def _fits_float16(weights: Arrays) -> bool:
+    """Whether float16 holds every weight exactly, as it does in the model that ships."""
     with np.errstate(over="ignore"):
         return all(np.array_equal(array.astype(np.float16), array) for array in weights.values())

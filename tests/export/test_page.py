@@ -108,9 +108,8 @@ def test_text_stands_out_from_what_is_behind_it(theme: int) -> None:
     for name, least in {
         "text": 4.5,
         "soft": 4.5,
-        "down": 4.5,
-        "up": 4.5,
-        "problem": 4.5,
+        "forward": 4.5,
+        "backward": 4.5,
         "line": 3,
     }.items():
         for behind in ("page", "panel"):

@@ -1,37 +1,36 @@
-"""The page of a network in a real browser: it reads as `birnn` does, and can be used by all."""
+"""The page in a real browser: it reads as `birnn` does, and everybody can use it."""
 
 import base64
-import io
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from itertools import pairwise, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
-from birnn_cli import prediction
 from birnn_cli.data import strokes
 from birnn_cli.data.idx import read_idx
 from birnn_cli.export import page
 from birnn_cli.network import numpy_engine
 from birnn_cli.network.rows import to_rows
-from birnn_cli.reader import decode, read
 from birnn_cli.runs import checkpoint, folders
 from birnn_cli.runs.checkpoint import Checkpoint
-from birnn_cli.text import percent
-from tests.conftest import EXAMPLES, REAL_DATA_DIR, make_network
+from tests.conftest import REAL_DATA_DIR, make_network, run_birnn
 from tests.export.test_page import HOSTILE
 
-DIGITS_FOLDER = EXAMPLES / "digits"
-# A TIFF is nothing that browsers show.
-PICTURES = sorted(path for path in DIGITS_FOLDER.iterdir() if path.suffix != ".tif")
-# A 7, as shares of the sheet's side.
-SEVEN = ((0.3, 0.32), (0.7, 0.3), (0.6, 0.45), (0.5, 0.62), (0.45, 0.82))
+# Strokes are points, x and y in fractions of the sheet's side.
+Strokes = list[NDArray[np.float64]]
+
+SEVEN = [np.array([(0.3, 0.32), (0.7, 0.3), (0.6, 0.45), (0.5, 0.62), (0.45, 0.82)])]
 PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
+LARGER_PHONE = {**PHONE, "width": 390, "height": 844}
+LESS_MOTION = {"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]}
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +74,7 @@ class Page:
         return self.driver.execute_script(script, *arguments)
 
     def wait(self, test: Callable[[], Any]) -> Any:
-        """What a test gives as soon as it is true."""
+        """The first true value that a test returns within 10 seconds."""
         end = time.monotonic() + 10
         while not (found := test()):
             assert time.monotonic() < end, "waited in vain"
@@ -92,28 +91,52 @@ class Page:
 
     @property
     def said(self) -> str:
-        """What the live region says."""
+        """The text that a screen reader announces."""
         return str(self.find("status").get_property("textContent"))
 
-    def load(self, path: Path) -> str:
-        """Choose a file; what the page says then."""
-        self.run("document.getElementById('status').textContent = ''")
-        self.find("file").send_keys(str(path))
-        return str(self.wait(lambda: self.said or self.find("problem").text))
+    @property
+    def pixels(self) -> Any:
+        """What the network reads: (28, 28), 0 to 255."""
+        return np.array(self.run("return birnn.pixels()")).reshape(28, 28)
 
-    def draw(self, points: tuple[tuple[float, float], ...]) -> None:
-        """Draw a stroke with the pointer."""
+    @property
+    def note(self) -> str:
+        """The text below the answer."""
+        return str(self.find("note").text)
+
+    def draw(self, drawing: Strokes, pointer: str = "mouse") -> None:
+        """Draw strokes with a real pointer: a mouse, a pen or touch."""
         from selenium.webdriver.common.action_chains import ActionChains
+        from selenium.webdriver.common.actions.pointer_input import PointerInput
 
-        canvas, actions = self.find("canvas"), ActionChains(self.driver, duration=20)
-        self.run("arguments[0].scrollIntoView({block: 'center'})", canvas)
-        for number, (x, y) in enumerate(points):
-            size = canvas.size
-            offset = round((x - 0.5) * size["width"]), round((y - 0.5) * size["height"])
-            actions.move_to_element_with_offset(canvas, *offset)
-            if number == 0:
-                actions.click_and_hold()
-        actions.release().perform()
+        devices = [PointerInput(pointer, pointer)]
+        canvas, actions = self.find("canvas"), ActionChains(self.driver, duration=0, devices=devices)
+        side = canvas.size["width"]
+        for stroke in drawing:
+            for number, (x, y) in enumerate(((stroke - 0.5) * side).round().astype(int).tolist()):
+                actions.move_to_element_with_offset(canvas, x, y)
+                if number == 0:
+                    actions.click_and_hold()
+            actions.release()
+        actions.perform()
+
+    def draw_at_once(self, drawing: Strokes) -> None:
+        """Clear the sheet and draw strokes, with events like those of a mouse: many times as fast."""
+        script = """document.getElementById("clear").click();
+            const canvas = document.getElementById("canvas");
+            const {left, top, width} = canvas.getBoundingClientRect();
+            const send = (kind, [x, y]) => canvas.dispatchEvent(new PointerEvent(kind,
+                {pointerId: 1, clientX: left + x * width, clientY: top + y * width}));
+            for (const stroke of arguments[0]) {
+                send("pointerdown", stroke[0]);
+                for (const point of stroke.slice(1)) send("pointermove", point);
+                send("pointerup", stroke.at(-1));
+            }"""
+        self.run(script, [stroke.tolist() for stroke in drawing])
+
+    def sheet(self) -> bytes:
+        """The PNG of what is drawn."""
+        return base64.b64decode(self.run("return birnn.sheet()").partition(",")[2])
 
     def keys(self, name: str, *keys: str, held: str = "") -> None:
         """Press keys on an element, with another held, after giving it the keyboard."""
@@ -126,19 +149,19 @@ class Page:
         else:
             actions.send_keys(*keys).perform()
 
-    def shares(self, direction: str) -> list[str]:
+    def probabilities(self, direction: str) -> list[str]:
         """The table's column of a direction."""
         script = "return [...document.querySelectorAll(`#classes .${arguments[0]} .value`)]"
         return list(self.run(f"{script}.map((value) => value.textContent)", direction))
 
     def emulate(self, command: str, values: dict[str, Any]) -> None:
-        """Have the browser pretend something."""
+        """Give the browser another screen, other preferences or a touch screen."""
         self.driver.execute_cdp_cmd(f"Emulation.{command}", values)
 
 
 @pytest.fixture
 def open_page(chromium: Any, tmp_path: Path) -> Iterator[Callable[[Checkpoint], Page]]:
-    """Opens pages; none may have asked for anything but itself, nor complained."""
+    """Opens pages, and checks afterwards that none requested anything else or logged an error."""
     chromium.get_log("performance"), chromium.get_log("browser")
 
     def opened(network: Checkpoint) -> Page:
@@ -161,7 +184,7 @@ def shipped() -> Checkpoint:
     return checkpoint.load(folders.SHIPPED)
 
 
-def assert_alike(open_one: Page, network: Checkpoint, pixels: np.ndarray) -> None:
+def assert_equals_numpy(open_one: Page, network: Checkpoint, pixels: np.ndarray) -> None:
     """The page's probabilities for images (n, 28, 28) are those of `birnn`."""
     script = """return arguments[0].map((levels) =>
         Array.from(birnn.probabilities(levels.map((level) => level / 255))))"""
@@ -172,25 +195,25 @@ def assert_alike(open_one: Page, network: Checkpoint, pixels: np.ndarray) -> Non
     np.testing.assert_array_equal(found.argmax(axis=1), expected.argmax(axis=1))
 
 
-def test_the_shipped_network_answers_to_200_digits_as_in_python(
+def test_the_shipped_network_gives_the_probabilities_of_numpy_for_100_digits(
     open_page: Any, shipped: Checkpoint
 ) -> None:
     real = Path(REAL_DATA_DIR or "nowhere") / "MNIST" / "raw" / "t10k-images-idx3-ubyte"
     if real.is_file():
-        pixels = np.asarray(read_idx(real, np.dtype(np.uint8), 3)[:200])
+        pixels = np.asarray(read_idx(real, np.dtype(np.uint8), 3)[:100])
     else:
-        pixels = strokes.sample("test", 200)[0]
-    assert_alike(open_page(shipped), shipped, pixels)
+        pixels = strokes.sample("test", 100)[0]
+    assert_equals_numpy(open_page(shipped), shipped, pixels)
 
 
 @pytest.mark.parametrize(
     ("readout", "columns", "layers"), list(product(["last", "states", "pool"], [False, True], [1, 2, 3]))
 )
-def test_every_kind_of_network_answers_as_in_python(
+def test_every_kind_of_network_gives_the_probabilities_of_numpy(
     readout: str, columns: bool, layers: int, open_page: Any
 ) -> None:
     network = make_network(readout=readout, columns=columns, layers=layers, forget_bias=-0.7)
-    assert_alike(open_page(network), network, strokes.sample("test", 40)[0])
+    assert_equals_numpy(open_page(network), network, strokes.sample("test", 40)[0])
 
 
 def test_an_answer_of_the_shipped_network_takes_well_under_a_tenth_of_a_second(
@@ -206,124 +229,113 @@ def test_an_answer_of_the_shipped_network_takes_well_under_a_tenth_of_a_second(
     assert milliseconds < 100
 
 
-def test_example_pictures_are_answered_as_by_predict(open_page: Any, shipped: Checkpoint) -> None:
-    opened = open_page(shipped)
-    inputs = [prediction.Input(str(path)) for path in PICTURES]
-    for path, answer in zip(PICTURES, prediction.predict(shipped, inputs), strict=True):
-        label, _, share = opened.load(path).partition(" (")
-        best = answer.top[0]
-        assert label == best.label, path.name
-        # Browsers decode a JPEG a grey level or two apart from Pillow.
-        assert float(share.split()[0]) == pytest.approx(100 * best.probability, abs=0.5), path.name
+def handwriting(count: int) -> Iterator[Strokes]:
+    """Digits 0 to 9 in turn, in each way of writing them, at random places and in random sizes."""
+    random = np.random.default_rng(2)
+    for number in range(count):
+        templates = strokes.templates()[number % 10]
+        template = templates[number // 10 % len(templates)]
+        controls = template.control_points
+        points = template.spline @ (controls + random.normal(0, 0.03, controls.shape))
+        size = random.uniform(0.15, 0.9)
+        points *= size / np.ptp(points, axis=0).max()
+        low, high = points.min(axis=0), points.max(axis=0)
+        points += random.uniform(0.04, 0.96 - (high - low)) - low
+        yield np.split(points, template.curve_ends[:-1])
 
 
-def test_a_file_that_the_browser_cannot_show_is_named_and_changes_nothing(
-    open_page: Any, shipped: Checkpoint
+def predict_folder(folder: Path, checkpoint_file: Path | None = None) -> tuple[list[str], Any]:
+    """What `birnn predict` reads in the pictures of a folder: n labels, and pixels (n, 28, 28)."""
+    inputs = folder.with_name("inputs")
+    options = () if checkpoint_file is None else ("--checkpoint", checkpoint_file)
+    done = run_birnn(
+        "predict", folder, "--json", "-q", "--save-input", inputs, *options, cwd=folder.parent
+    )
+    assert done.code == 0, done.err
+    labels = [json.loads(line)["label"] for line in done.out.splitlines()]
+    pixels = [np.asarray(Image.open(path), int) for path in sorted(inputs.rglob("*.png"))]
+    return labels, np.stack(pixels)
+
+
+def test_120_drawn_digits_are_read_as_predict_reads_their_pictures(
+    open_page: Any, shipped: Checkpoint, tmp_path: Path
 ) -> None:
     opened = open_page(shipped)
-    assert opened.load(DIGITS_FOLDER / "8-inverted.png").startswith("8 (")
-    assert "4-16-bit.tif cannot be read" in opened.load(DIGITS_FOLDER / "4-16-bit.tif")
-    assert opened.answer.startswith("8 (")
+    opened.emulate("setEmulatedMedia", LESS_MOTION)
+    folder = tmp_path / "drawn"
+    folder.mkdir()
+    labels, pixels, notes = [], [], set()
+    script = """return [...["answer", "note"].map((name) => document.getElementById(name).textContent),
+        birnn.pixels(), birnn.sheet()]"""
+    for number, drawing in enumerate(handwriting(120)):
+        opened.draw_at_once(drawing)
+        answer, note, levels, sheet = opened.run(script)
+        labels.append(answer.partition(" (")[0].rstrip("?"))
+        notes.add(note)
+        pixels.append(np.reshape(levels, (28, 28)))
+        (folder / f"{number:03}.png").write_bytes(base64.b64decode(sheet.partition(",")[2]))
+    expected_labels, expected_pixels = predict_folder(folder)
+    assert sum(map(str.__eq__, labels, expected_labels)) >= 118
+    assert np.abs(np.stack(pixels) - expected_pixels).max() <= 2
+    assert sum(map(str.__eq__, labels, "0123456789" * 12)) >= 115
+    assert not any("several" in note for note in notes)
 
 
-def seven(side: int, pen: float, paper: float, ink: float) -> np.ndarray:
-    """A 7 on a square page, (side, side) float64 grey levels."""
-    y, x = np.mgrid[0:side, 0:side] / side
-    far = np.full((side, side), np.inf)
-    for (x0, y0), (x1, y1) in pairwise(SEVEN):
-        t = ((x - x0) * (x1 - x0) + (y - y0) * (y1 - y0)) / ((x1 - x0) ** 2 + (y1 - y0) ** 2)
-        t = t.clip(0, 1)
-        far = np.minimum(far, np.hypot(x - x0 - t * (x1 - x0), y - y0 - t * (y1 - y0)))
-    share = (0.5 + (pen / 2 - far * side)).clip(0, 1)
-    return paper + (ink - paper) * share  # type: ignore[no-any-return]
-
-
-def awkward() -> dict[str, np.ndarray]:
-    """Pictures (height, width) or (height, width, 4) uint8, each with another thing to do."""
-    random = np.random.default_rng(5)
-    y, x = np.mgrid[0:1:300j, 0:1:300j]
-    lamp = 0.5 + 0.5 * np.exp(-((x - 0.1) ** 2) - (y - 0.2) ** 2)
-    framed = seven(300, 16, 250, 20)
-    framed[:12] = framed[-12:] = framed[:, :12] = framed[:, -12:] = 30
-    cornered = seven(300, 16, 250, 20)
-    cornered[:40, :40] = 20
-    specked = seven(300, 16, 250, 20)
-    specked[20:24, 20:24] = 0
-    clear = np.zeros((300, 300, 4))
-    clear[..., 3] = seven(300, 16, 0, 255)
-    pictures = {
-        "dark on light": seven(200, 12, 255, 0),
-        "light on dark": seven(200, 12, 30, 220),
-        "very thin": seven(400, 2, 255, 60),
-        "very small": seven(16, 2, 255, 0),
-        "large": seven(900, 50, 240, 40),
-        "wide": np.hstack([seven(200, 12, 255, 0), np.full((200, 150), 255.0)]),
-        "lit from one side": seven(300, 16, 235, 60) * lamp,
-        "noisy": seven(300, 16, 180, 120) + random.normal(0, 9, (300, 300)),
-        "framed": framed,
-        "with a dark corner": cornered,
-        "specked": specked,
-        "on nothing": clear,
-        "in MNIST's convention": strokes.sample("validation", 1)[0][0],
-        "blank": np.full((100, 80), 200.0),
-        "noise alone": random.normal(128, 6, (120, 120)),
-    }
-    return {name: values.clip(0, 255).round().astype(np.uint8) for name, values in pictures.items()}
-
-
-def read_in_page(opened: Page, picture: np.ndarray) -> np.ndarray | None:
-    """What the page's reader makes of pixels, (28, 28)."""
-    if picture.ndim == 2:
-        picture = np.dstack([picture] * 3 + [np.full_like(picture, 255)])
-    script = """const bytes = Uint8ClampedArray.from(atob(arguments[0]), (c) => c.charCodeAt(0));
-        const pixels = birnn.read(new ImageData(bytes, arguments[1]));
-        return pixels && Array.from(pixels);"""
-    found = opened.run(script, base64.b64encode(picture.tobytes()).decode(), picture.shape[1])
-    return None if found is None else np.array(found).reshape(28, 28)
-
-
-def test_the_pages_reader_makes_the_same_28_by_28_of_awkward_pictures(
-    open_page: Any, shipped: Checkpoint
-) -> None:
-    opened = open_page(shipped)
-    for name, picture in awkward().items():
-        expected = read.read_pixels(decode.encode_png(picture))
-        found = read_in_page(opened, picture)
-        assert (found is None) == (expected is None), name
-        if found is not None and expected is not None:
-            exact = name == "in MNIST's convention"
-            assert np.abs(found - expected.astype(int)).max() <= (0 if exact else 2), name
-
-
-def test_a_plain_network_takes_the_picture_as_it_is_in_28_by_28(open_page: Any) -> None:
-    opened = open_page(make_network(("coat", "shoe"), "plain"))
-    for name, picture in awkward().items():
-        expected = read.read_pixels(decode.encode_png(picture), "plain")
-        found = read_in_page(opened, picture)
-        assert found is not None and expected is not None
-        assert np.abs(found - expected.astype(int)).max() <= 1, name
-    opened.draw(SEVEN)
-    assert opened.wait(lambda: opened.said).partition("?")[0].partition(" (")[0] in ("coat", "shoe")
-    opened.find("clear").click()
-    assert opened.answer == "no ink"
-
-
-def test_a_drawn_digit_is_answered_as_predict_answers_its_png(
+def test_a_drawing_has_the_answer_that_predict_gives_its_picture(
     open_page: Any, shipped: Checkpoint, tmp_path: Path
 ) -> None:
     opened = open_page(shipped)
     assert opened.answer == "no ink"
     opened.draw(SEVEN)
+    (tmp_path / "drawn.png").write_bytes(opened.sheet())
+    done = run_birnn("predict", "drawn.png", "-q", cwd=tmp_path)
+    assert done.out == f"drawn.png: {opened.answer}\n"
     assert opened.answer.startswith("7 (")
     assert opened.said == opened.answer
-    drawn = base64.b64decode(opened.run("return birnn.sheet()").partition(",")[2])
-    (tmp_path / "drawn.png").write_bytes(drawn)
-    (answer,) = prediction.predict(shipped, [prediction.Input(str(tmp_path / "drawn.png"))])
-    assert opened.answer == f"7 ({percent(answer.top[0].probability)})"
-    assert Image.open(io.BytesIO(drawn)).getextrema()[0] == (0, 255)
 
 
-def test_undo_takes_back_strokes_pictures_and_clear(open_page: Any, shipped: Checkpoint) -> None:
+def test_a_plain_network_reads_the_sheet_as_it_is(open_page: Any, tmp_path: Path) -> None:
+    network = make_network(("coat", "shoe"), "plain")
+    opened = open_page(network)
+    opened.draw(SEVEN)
+    assert opened.answer.partition("?")[0].partition(" (")[0] in network.config.classes
+    checkpoint.save(tmp_path / "own.safetensors", network)
+    (tmp_path / "drawn").mkdir()
+    (tmp_path / "drawn" / "1.png").write_bytes(opened.sheet())
+    _, (expected,) = predict_folder(tmp_path / "drawn", tmp_path / "own.safetensors")
+    assert np.abs(opened.pixels - expected).max() <= 1
+
+
+@pytest.mark.parametrize("size", [0.0, 0.03, 0.1, 0.5, 0.99])
+def test_a_drawing_of_any_size_fills_20_pixels_with_a_pen_of_2_and_a_dot_fills_them_all(
+    size: float, open_page: Any, shipped: Checkpoint
+) -> None:
+    opened = open_page(shipped)
+    opened.draw_at_once([np.array([(0.005, 0.005), (0.005, 0.005 + size)])])
+    heights, widths = ((opened.pixels > 127).sum(axis=axis) for axis in (0, 1))
+    assert heights.max() == 20
+    assert widths.max() == (20 if size < 0.07 else 2)
+
+
+@pytest.mark.parametrize(
+    ("drawing", "is_several"),
+    [
+        ([[(0.2, 0.2), (0.2, 0.8)], [(0.6, 0.2), (0.6, 0.8)]], True),
+        ([[(0.2, 0.2), (0.5, 0.2), (0.3, 0.8)], [(0.72, 0.1), (0.52, 0.9)]], True),  # slanted
+        ([[(0.3, 0.2), (0.2, 0.5), (0.5, 0.5)], [(0.52, 0.2), (0.52, 0.8)]], False),  # a 4
+        ([[(0.4, 0.2), (0.2, 0.5), (0.4, 0.8)], [(0.4, 0.2), (0.6, 0.5), (0.4, 0.8)]], False),  # a 0
+        ([[(0.5, 0.2), (0.5, 0.8)], [(0.7, 0.8), (0.7, 0.81)]], False),  # a 1 and a point
+    ],
+)
+def test_several_digits_side_by_side_get_a_hint(
+    drawing: list[list[tuple[float, float]]], is_several: bool, open_page: Any, shipped: Checkpoint
+) -> None:
+    opened = open_page(shipped)
+    opened.draw_at_once([np.array(stroke) for stroke in drawing])
+    assert ("several digits" in opened.note) == ("several digits" in opened.said) == is_several
+
+
+def test_undo_takes_back_strokes_and_clear(open_page: Any, shipped: Checkpoint) -> None:
     opened = open_page(shipped)
     opened.draw(SEVEN)
     drawn = opened.answer
@@ -331,12 +343,10 @@ def test_undo_takes_back_strokes_pictures_and_clear(open_page: Any, shipped: Che
     assert (opened.answer, opened.said) == ("no ink", "no ink")
     opened.keys("clear", "z", held="\ue009")  # Ctrl+Z
     assert opened.answer == drawn
-    assert opened.load(DIGITS_FOLDER / "3-marker.png").startswith("3 (")
-    opened.draw(SEVEN)  # in place of the picture, not on it
-    assert opened.answer == drawn
-    for expected in ("3 (", drawn, "no ink", "no ink"):
+    opened.draw([np.array([(0.4, 0.55), (0.65, 0.55)])])
+    for expected in (drawn, "no ink", "no ink"):
         opened.find("undo").click()
-        assert opened.answer.startswith(expected)
+        assert opened.answer == expected
 
 
 def test_the_keyboard_draws(open_page: Any, shipped: Checkpoint) -> None:
@@ -344,42 +354,40 @@ def test_the_keyboard_draws(open_page: Any, shipped: Checkpoint) -> None:
     up, right, down, left = ("\ue013", "\ue014", "\ue015", "\ue012")
     opened.keys("canvas", *[left] * 4, *[up] * 6, " ", *[right] * 8)
     assert opened.find("pen").is_displayed()
-    assert opened.answer != "no ink"  # live, before the pen is lifted
+    opened.wait(lambda: opened.answer != "no ink")  # live, before the pen is lifted
     opened.keys("canvas", *[down] * 12, " ")
     assert opened.answer.startswith("7")
-    assert opened.said == opened.answer
+    assert opened.said.startswith(opened.answer)
     opened.keys("canvas", *[down] * 3)  # the pen is up
-    assert opened.answer == opened.said
+    assert opened.said.startswith(opened.answer)
 
 
-def test_each_step_shows_the_answers_to_the_first_and_to_the_last_rows(
+def test_each_step_shows_the_probabilities_of_the_first_and_of_the_last_rows(
     open_page: Any, shipped: Checkpoint
 ) -> None:
     opened = open_page(shipped)
-    opened.load(DIGITS_FOLDER / "1-mnist.png")
-    with Image.open(DIGITS_FOLDER / "1-mnist.png") as picture:
-        pixels = np.asarray(picture)
+    opened.draw(SEVEN)
+    pixels = opened.pixels.astype(np.uint8)
     opened.keys("step", "\ue010", *["\ue012"] * 11)  # to the end, then to the left
     assert opened.step == "17 of 28"
     first, last = pixels.copy(), pixels.copy()
     first[17:] = 0
     last[:11] = 0
     rows = to_rows(np.stack([first, last]))
-    likely = numpy_engine.probabilities(
-        numpy_engine.logits(shipped.config.architecture, shipped.weights, rows)
-    )
-    for column, expected in zip(("down", "up"), likely, strict=True):
-        found = [float(text.split()[0]) for text in opened.shares(column)]
+    logits = numpy_engine.logits(shipped.config.architecture, shipped.weights, rows)
+    probabilities = numpy_engine.probabilities(logits)
+    for direction, expected in zip(("forward", "backward"), probabilities, strict=True):
+        found = [float(text.split()[0]) for text in opened.probabilities(direction)]
         np.testing.assert_allclose(found, 100 * expected, atol=0.06)
     opened.keys("step", "\ue010")
-    assert opened.shares("down") == opened.shares("up")
+    assert opened.probabilities("forward") == opened.probabilities("backward")
 
 
-def test_a_finished_stroke_is_read_row_by_row_unless_no_motion_is_wanted(
+def test_a_finished_stroke_is_played_row_by_row_unless_less_motion_is_wanted(
     open_page: Any, shipped: Checkpoint
 ) -> None:
     opened = open_page(shipped)
-    opened.draw(SEVEN)
+    opened.draw_at_once(SEVEN)
     assert opened.step != "28 of 28"
     opened.wait(lambda: opened.step == "28 of 28")
     opened.find("play").click()
@@ -387,36 +395,49 @@ def test_a_finished_stroke_is_read_row_by_row_unless_no_motion_is_wanted(
     held = opened.step
     time.sleep(0.2)
     assert opened.step == held != "28 of 28"
-    opened.emulate(
-        "setEmulatedMedia", {"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]}
-    )
+    opened.emulate("setEmulatedMedia", LESS_MOTION)
     opened.wait(lambda: not opened.find("play").is_displayed())
-    opened.draw(SEVEN)
+    opened.draw_at_once(SEVEN)
     assert opened.step == "28 of 28"
 
 
-@pytest.mark.parametrize("way", ["drop", "paste"])
-def test_pictures_can_be_dropped_and_pasted(way: str, open_page: Any, shipped: Checkpoint) -> None:
-    opened = open_page(shipped)
-    script = """const data = new DataTransfer();
-        const bytes = Uint8Array.from(atob(arguments[0]), (c) => c.charCodeAt(0));
-        data.items.add(new File([bytes], "2.bmp", {type: "image/bmp"}));
-        const settings = {bubbles: true, cancelable: true, dataTransfer: data, clipboardData: data};
-        const kind = arguments[1] === "drop" ? DragEvent : ClipboardEvent;
-        document.body.dispatchEvent(new kind(arguments[1], settings));"""
-    opened.run(script, base64.b64encode((DIGITS_FOLDER / "2-tiny.bmp").read_bytes()).decode(), way)
-    assert opened.wait(lambda: opened.said).startswith("2 (")
-
-
-def test_a_phone_scrolls_in_one_direction_alone_and_a_finger_draws(
-    open_page: Any, shipped: Checkpoint
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_ink_and_paper_have_the_colours_of_the_theme(
+    theme: str, open_page: Any, shipped: Checkpoint
 ) -> None:
     opened = open_page(shipped)
-    opened.emulate("setDeviceMetricsOverride", PHONE)
-    opened.draw(SEVEN)
+    scheme = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
+    opened.draw_at_once(SEVEN)
+    opened.emulate("setEmulatedMedia", scheme)
+    script = """const canvas = document.getElementById("canvas");
+        const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        const ink = data.findIndex((value, k) => k % 4 === 3 && value === 255) - 3;
+        return [data[ink], getComputedStyle(canvas).backgroundColor.match(/\\d+/g)[0]].map(Number)"""
+    opened.wait(lambda: (opened.run(script)[0] < opened.run(script)[1]) == (theme == "light"))
+
+
+@pytest.mark.parametrize("phone", [PHONE, LARGER_PHONE], ids=["360 wide", "390 wide"])
+def test_a_phone_shows_the_answer_below_the_sheet_and_scrolls_down_only(
+    phone: dict[str, Any], open_page: Any, shipped: Checkpoint
+) -> None:
+    opened = open_page(shipped)
+    opened.emulate("setDeviceMetricsOverride", phone)
+    opened.draw_at_once(SEVEN)
     assert opened.answer.startswith("7 (")
-    assert opened.run("return [innerWidth, document.documentElement.scrollWidth]") == [360, 360]
-    assert opened.run("return getComputedStyle(document.getElementById('canvas')).touchAction") == "none"
+    assert opened.run("return document.documentElement.scrollWidth") == phone["width"]
+    opened.run("scrollTo(0, 0)")
+    bottom = "return document.getElementById('answer').getBoundingClientRect().bottom"
+    assert opened.run(bottom) <= phone["height"]
+
+
+def test_a_finger_on_the_sheet_draws_and_does_not_scroll(open_page: Any, shipped: Checkpoint) -> None:
+    opened = open_page(shipped)
+    opened.emulate("setDeviceMetricsOverride", PHONE)
+    opened.emulate("setTouchEmulationEnabled", {"enabled": True})
+    opened.draw(SEVEN, "touch")
+    opened.emulate("setTouchEmulationEnabled", {"enabled": False})
+    assert opened.answer.startswith("7 (")
+    assert opened.run("return scrollY") == 0
 
 
 def test_any_names_of_any_number_of_classes_are_shown_as_text(open_page: Any) -> None:
@@ -424,7 +445,7 @@ def test_any_names_of_any_number_of_classes_are_shown_as_text(open_page: Any) ->
     for classes in (HOSTILE, ("yes", "no"), many):
         opened = open_page(make_network(classes))
         opened.emulate("setDeviceMetricsOverride", PHONE)
-        opened.draw(SEVEN)
+        opened.draw_at_once(SEVEN)
         script = """return [...document.querySelectorAll("#classes th")].map(
             (cell) => cell.textContent.toWellFormed())"""
         shown = opened.run(script)
@@ -437,11 +458,11 @@ def test_any_names_of_any_number_of_classes_are_shown_as_text(open_page: Any) ->
             assert shown == [name.replace("\udcff", "\ufffd") for name in classes]
 
 
-def test_everything_that_takes_the_keyboard_has_a_name_and_shows_that_it_has_it(
+def test_everything_that_takes_the_keyboard_has_a_name_and_a_visible_focus(
     open_page: Any, shipped: Checkpoint
 ) -> None:
     opened = open_page(shipped)
-    opened.draw(SEVEN)
+    opened.draw_at_once(SEVEN)
     tree = opened.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
     focusable = [
         node
@@ -450,13 +471,11 @@ def test_everything_that_takes_the_keyboard_has_a_name_and_shows_that_it_has_it(
         and node["role"]["value"] != "RootWebArea"
     ]
     names = {node["name"]["value"] for node in focusable}
-    assert {"Drawing area", "Undo", "Clear", "Load a picture", "Rows"} < names
+    assert {"Drawing area", "Undo", "Clear", "Rows"} < names
     assert all(names), focusable
     for name in ("canvas", "undo", "clear", "play", "step"):
         opened.keys(name)
         assert opened.run("return getComputedStyle(document.activeElement).outlineWidth") == "3px", name
-    opened.keys("file")
-    assert opened.run("return getComputedStyle(document.querySelector('.file')).outlineWidth") == "3px"
 
 
 def test_the_page_cannot_connect_to_anything(open_page: Any, shipped: Checkpoint) -> None:
