@@ -56,7 +56,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Reading:
+class LabelledLogits:
     """What a network made of labelled images.
 
     Attributes:
@@ -72,26 +72,26 @@ class Reading:
     classes: tuple[str, ...]
 
 
-def score(
+def evaluate(
     network: Checkpoint,
     data: DataSet,
     split: Split,
     samples: int | None,
     progress: Callable[[int, int], None],
 ) -> Evaluation:
-    """Have a network read the first images of a split, as `read` does, and score it."""
-    reading = read(network, data, split, samples, progress)
-    return evaluate(reading.logits, reading.labels, reading.classes)
+    """Have a network read the first images of a split, as `read_images` does, and score it."""
+    outputs = read_images(network, data, split, samples, progress)
+    return score(outputs.logits, outputs.labels, outputs.classes)
 
 
-def read(
+def read_images(
     network: Checkpoint,
     data: DataSet,
     split: Split,
     samples: int | None,
     progress: Callable[[int, int], None],
     group: Group = ALONE,
-) -> Reading:
+) -> LabelledLogits:
     """Have a network read the first images of a split.
 
     Args:
@@ -125,10 +125,10 @@ def read(
         progress(start + len(rows), len(own))
     for rank, share in enumerate(group.all_gather(np.concatenate(parts))):
         logits[rank :: group.size] = share
-    return Reading(images, labels, logits, config.classes)
+    return LabelledLogits(images, labels, logits, config.classes)
 
 
-def evaluate(
+def score(
     logits: NDArray[np.float32], labels: NDArray[np.int64], classes: tuple[str, ...]
 ) -> Evaluation:
     """Score a network's answers.

@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from birnn_cli import prediction
+from birnn_cli.cli.explanation import show_explanation
 from birnn_cli.data import strokes
 from birnn_cli.reader import read
 from birnn_cli.reader.stages import draw_stages
-from birnn_cli.report import explanation_figure
 from birnn_cli.runs import checkpoint, folders
 
 HERE = Path(__file__).parent
@@ -118,7 +118,7 @@ def main() -> None:
     sheet(answers).save(SHEET, optimize=True)
     reading = read.read_stages((DIGITS / "7-photo.jpg").read_bytes())
     Image.fromarray(draw_stages(reading)).save(STAGES, optimize=True)
-    explanation_figure.view(EXPLAINED, shipped, answers[7])
+    show_explanation(EXPLAINED, shipped, answers[7])
 
 
 if __name__ == "__main__":

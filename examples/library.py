@@ -24,7 +24,7 @@ def main(pictures: list[str]) -> None:
 
     network = checkpoint.load(run.folder / checkpoint.FILE_NAME)
     data = datasets.open_data_set("strokes", datasets.default_data_dir())
-    scores = evaluation.score(network, data, "test", 1000, progress=lambda done, total: None)
+    scores = evaluation.evaluate(network, data, "test", 1000, progress=lambda done, total: None)
     low, high = scores.ci95
     print(f"{scores.correct} of {scores.n} drawn test digits right ({low:.1%} to {high:.1%})")
 

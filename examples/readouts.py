@@ -1,10 +1,10 @@
-"""What each read-out hears: the notebook's network with `last`, `states`, `pool`, otherwise unchanged.
+"""Which rows each read-out uses: the notebook's network with `last`, `states` and `pool`.
 
-Each is trained on MNIST with several seeds (on drawn digits where MNIST cannot be had) and scored once
-on all test images; then it answers to parts of the first of them, the other rows blank. The runs are
-kept under runs/readouts/: stopped and started again, this goes on where it was.
+Each network is trained on MNIST with several seeds (on drawn digits where MNIST is not available) and
+evaluated once on all test images, then on parts of the first of them, with the other rows blank. The
+runs are kept under runs/readouts/: if you stop this program and start it again, it resumes there.
 
-python examples/readouts.py [SEEDS (5)] [IMAGES a training (100000)] [PICTURES in parts (1000)] [FIGURE]
+python examples/readouts.py [SEEDS (5)] [IMAGES a training (100000)] [IMAGES in parts (1000)] [FIGURE]
 """
 
 import json
@@ -29,14 +29,14 @@ from birnn_cli.runs import checkpoint
 HERE = Path(__file__).parent
 RUNS = Path("runs/readouts")
 DATA_DIR = Path(os.environ.get("BIRNN_DATA_DIR") or datasets.default_data_dir())
-# Told apart by their dashes too: they stay so in grey print.
+# The dashes tell the lines apart in grey print too.
 LINES = {"last": ("#d55e00", "-"), "states": ("#0072b2", "--"), "pool": ("#000000", ":")}
 
 
 def scores_of(
     readout: str, seed: int, data: datasets.DataSet, samples: int, pictures: int
 ) -> dict[str, Any]:
-    """Train one network and score it, or read what was found before."""
+    """Train one network and evaluate it, or read the scores of an earlier start of this program."""
     folder = RUNS / f"{readout}-{samples}-{seed}"
     file = folder / f"scores-{pictures}.json"
     if not file.exists():
@@ -51,19 +51,19 @@ def scores_of(
             output=folder,
             resume=(folder / "config.json").exists(),
         )
-        file.write_text(json.dumps(score(folder, data, pictures)), encoding="utf-8")
+        file.write_text(json.dumps(evaluate(folder, data, pictures)), encoding="utf-8")
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return found
 
 
-def score(folder: Path, data: datasets.DataSet, pictures: int) -> dict[str, Any]:
-    """Accuracy on all test images, and on parts of the first ones: from the top, from the bottom."""
+def evaluate(folder: Path, data: datasets.DataSet, pictures: int) -> dict[str, Any]:
+    """The accuracy on all test images, and on the first rows or the last rows of some of them."""
     network = checkpoint.load(folder / checkpoint.FILE_NAME)
     architecture = network.config.architecture
-    whole = evaluation.score(network, data, "test", None, progress=lambda done, total: None)
+    whole = evaluation.evaluate(network, data, "test", None, progress=lambda done, total: None)
     images, labels = data.load("test", min(pictures, whole.n))
 
-    def share_right(seen: slice) -> float:
+    def accuracy(seen: slice) -> float:
         rows = np.zeros(images.shape, np.float32)
         rows[:, seen] = to_rows(images[:, seen])
         logits = numpy_engine.logits(architecture, network.weights, rows)
@@ -74,23 +74,23 @@ def score(folder: Path, data: datasets.DataSet, pictures: int) -> dict[str, Any]
         "n": whole.n,
         "accuracy": whole.accuracy,
         "pictures": len(images),
-        "downwards": [share_right(slice(0, row + 1)) for row in range(NUM_ROWS)],
-        "upwards": [share_right(slice(row, NUM_ROWS)) for row in range(NUM_ROWS)],
+        "first_rows": [accuracy(slice(0, row + 1)) for row in range(NUM_ROWS)],
+        "last_rows": [accuracy(slice(row, NUM_ROWS)) for row in range(NUM_ROWS)],
     }
 
 
 def draw(found: dict[str, list[dict[str, Any]]]) -> Figure:
-    """Accuracy against the last row that is seen, and against the first: mean and range over seeds."""
+    """Draw the accuracy against the last and the first row that is seen: mean and range over seeds."""
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     first = found["last"][0]
     left, right = figure.subplots(1, 2, sharey=True)
-    for axes, part in ((left, "downwards"), (right, "upwards")):
+    for axes, part in ((left, "first_rows"), (right, "last_rows")):
         for readout, runs in found.items():
-            shares = 100 * np.array([run[part] for run in runs])
+            percents = 100 * np.array([run[part] for run in runs])
             colour, dashes = LINES[readout]
-            axes.plot(shares.mean(axis=0), dashes, color=colour, linewidth=2, label=readout)
+            axes.plot(percents.mean(axis=0), dashes, color=colour, linewidth=2, label=readout)
             axes.fill_between(
-                range(NUM_ROWS), shares.min(axis=0), shares.max(axis=0), color=colour, alpha=0.15
+                range(NUM_ROWS), percents.min(axis=0), percents.max(axis=0), color=colour, alpha=0.15
             )
         axes.set(xlim=(0, NUM_ROWS - 1), xticks=range(0, NUM_ROWS, 3), ylim=(0, 100))
         axes.grid(color="0.9")
@@ -98,7 +98,7 @@ def draw(found: dict[str, list[dict[str, Any]]]) -> Figure:
     left.set(
         title="Rows 0 to t alone, the rest blank",
         xlabel="t, the last row that is seen",
-        ylabel="answers that are right, %",
+        ylabel="accuracy, %",
     )
     right.set(title="Rows t to 27 alone, the rest blank", xlabel="t, the first row that is seen")
     left.legend(title="read-out", loc="upper left", frameon=False)
@@ -111,7 +111,7 @@ def draw(found: dict[str, list[dict[str, Any]]]) -> Figure:
 
 
 def main(seeds: int = 5, samples: int = 100_000, pictures: int = 1000, figure: str = "") -> None:
-    """Train, score, print the table, draw the figure."""
+    """Train, evaluate, print the table, draw the figure."""
     print(f"torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}")
     data = datasets.open_or_fall_back("auto", DATA_DIR, None, None, warn=print)
     found: dict[str, list[dict[str, Any]]] = {readout: [] for readout in get_args(Readout)}
@@ -122,9 +122,9 @@ def main(seeds: int = 5, samples: int = 100_000, pictures: int = 1000, figure: s
     first = found["last"][0]
     print(f"accuracy on {first['n']:,} test images of {first['dataset']}, seeds 0 to {seeds - 1}:")
     for readout, runs in found.items():
-        shares = [run["accuracy"] for run in runs]
-        mean = sum(shares) / len(shares)
-        print(f"{readout:>8}  mean {mean:.2%}, from {min(shares):.2%} to {max(shares):.2%}")
+        accuracies = [run["accuracy"] for run in runs]
+        mean = sum(accuracies) / len(accuracies)
+        print(f"{readout:>8}  mean {mean:.2%}, from {min(accuracies):.2%} to {max(accuracies):.2%}")
     path = Path(figure) if figure else HERE / "readouts.png"
     draw(found).savefig(path, dpi=110, metadata={"Software": None})
 

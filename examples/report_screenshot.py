@@ -1,4 +1,4 @@
-"""Take the picture of a report that the README shows, with Chromium.
+"""Take the screenshot of a report that the README shows, with Chromium.
 
 birnn eval --all --report report && python examples/report_screenshot.py report
 """
@@ -12,13 +12,13 @@ from pathlib import Path
 from PIL import Image
 
 TARGET = Path(__file__).parent / "report.png"
-# In pixels: from the top down to the first row of mistakes.
+# In pixels: from the top of the page down to the first row of mistakes.
 WIDTH, HEIGHT = 1120, 2296
 COLOURS = 160
 
 
 def main(folder: Path) -> None:
-    """Show the page in a browser without a window, and keep its upper part, in few colours."""
+    """Render the page in a headless browser and save its upper part, in few colours."""
     browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))))
     with tempfile.TemporaryDirectory() as temporary:
         shot = Path(temporary) / "shot.png"

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from birnn_cli.cli.console import show_evaluation
-from birnn_cli.evaluation import calibration_error, evaluate, wilson_interval
+from birnn_cli.evaluation import calibration_error, score, wilson_interval
 
 
 def test_scores_by_hand() -> None:
     logits = np.log(np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.2, 0.5, 0.3]], np.float32))
-    scores = evaluate(logits, np.array([0, 1, 2]), ("a", "b", "c"))
+    scores = score(logits, np.array([0, 1, 2]), ("a", "b", "c"))
     assert (scores.n, scores.correct, scores.accuracy) == (3, 2, 2 / 3)
     assert scores.loss == pytest.approx(-np.log([0.7, 0.6, 0.3]).mean(), rel=1e-6)
     assert scores.confusion == ((1, 0, 0), (0, 1, 0), (0, 1, 0))
@@ -21,7 +21,7 @@ def test_scores_by_hand() -> None:
 
 
 def test_a_class_without_images_has_no_accuracy() -> None:
-    scores = evaluate(np.zeros((2, 3), np.float32), np.array([1, 1]), ("a", "b", "c"))
+    scores = score(np.zeros((2, 3), np.float32), np.array([1, 1]), ("a", "b", "c"))
     assert [each.accuracy for each in scores.per_class] == [None, 0.0, None]
 
 
@@ -57,7 +57,7 @@ def test_a_perfectly_calibrated_reader_has_a_small_error() -> None:
 
 
 def test_huge_logits_do_not_overflow() -> None:
-    scores = evaluate(np.array([[1e30, -1e30], [3e38, 0]], np.float32), np.array([0, 0]), ("a", "b"))
+    scores = score(np.array([[1e30, -1e30], [3e38, 0]], np.float32), np.array([0, 0]), ("a", "b"))
     assert scores.loss == 0.0
     assert scores.accuracy == 1.0
 
@@ -67,7 +67,7 @@ def test_a_class_name_cannot_steer_the_terminal(
     classes: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = ("a\x1b[31m", "b\nc", *map(str, range(classes - 2)))
-    scores = evaluate(np.eye(classes, dtype=np.float32), np.arange(classes), names)
+    scores = score(np.eye(classes, dtype=np.float32), np.arange(classes), names)
     show_evaluation(scores, "scores")
     out = capsys.readouterr().out
     assert "\x1b" not in out

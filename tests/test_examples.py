@@ -62,8 +62,8 @@ def test_the_readouts_example_scores_each_of_them_and_goes_on_where_it_was(
     assert [line.split()[:2] for line in lines[-3:]] == [[name, "mean"] for name in get_args(Readout)]
     for file in (tmp_path / "runs" / "readouts").glob("*/scores-20.json"):
         scores = json.loads(file.read_text())
-        assert len(scores["downwards"]) == len(scores["upwards"]) == 28
-        assert scores["downwards"][27] == scores["upwards"][0]  # all rows, both times
+        assert len(scores["first_rows"]) == len(scores["last_rows"]) == 28
+        assert scores["first_rows"][27] == scores["last_rows"][0]  # all rows, both times
         file.write_text(json.dumps({**scores, "accuracy": 0.125}))
     content = figure.read_bytes()
     assert content.startswith(b"\x89PNG")

@@ -78,10 +78,10 @@ def evaluate(
             samples = min(DEFAULT_SAMPLES, group.run_on_all(lambda: data.size(split)))
         started = time.perf_counter()
         with progress.counting(quiet=quiet) as count:
-            reading = evaluation.read(network, data, split, samples, count, group)
+            outputs = evaluation.read_images(network, data, split, samples, count, group)
         if not group.is_leader:
             return
-        scores = evaluation.evaluate(reading.logits, reading.labels, reading.classes)
+        scores = evaluation.score(outputs.logits, outputs.labels, outputs.classes)
         known |= {
             "checkpoint": str(path),
             "dataset": data.name,
@@ -92,8 +92,8 @@ def evaluate(
         if not as_json:
             console.show_evaluation(scores, f"{path} on {data.name}, {split} images")
         if report_dir is not None:
-            subject = findings.Subject(path, network.metadata, data.name, split, reading, scores)
-            known["report"] = str(page.write(report_dir, subject))
+            report = findings.ReportInput(path, network.metadata, data.name, split, outputs, scores)
+            known["report"] = str(page.write(report_dir, report))
             if not quiet:
                 console.note(f"the report is {known['report']}")
         if min_accuracy is not None and scores.accuracy < min_accuracy:

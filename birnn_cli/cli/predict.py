@@ -80,9 +80,9 @@ def predict(
         from birnn_cli.runs import folders
 
         if explain is not None:
-            from birnn_cli.report import explanation_figure
+            from birnn_cli.cli import explanation
 
-            explanation_figure.check(explain, paths, several=several, force=force)
+            explanation.check_target(explain, paths, several=several, force=force)
         _, network = folders.find_checkpoint(checkpoint, silent if quiet else console.note)
         options = prediction.Options(
             top_k=top_k, invert=invert, several=several, stages=save_stages is not None
@@ -118,7 +118,7 @@ def predict(
             if answer.pixels is not None and preview:
                 console.show_preview(answer.source.path, answer.pixels)
             if answer.pixels is not None and explain is not None:
-                explanation_figure.view(explain, network, answer)
+                explanation.show_explanation(explain, network, answer)
     if num_several and not quiet:
         console.note(f"several digits in {num_several:,}: --several reads each of them")
     if failed:

@@ -1,4 +1,4 @@
-"""What a report tells, in numbers: how sure and how right the answers are, the mistakes, the curves."""
+"""The numbers of a report: calibration bins, mistakes, training curves, disputed labels."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,15 @@ from typing import NamedTuple
 import numpy as np
 
 from birnn_cli.data.folders import Split
-from birnn_cli.evaluation import CALIBRATION_BINS, Evaluation, Reading, calibration_bins, evaluate
+from birnn_cli.evaluation import CALIBRATION_BINS, Evaluation, LabelledLogits, calibration_bins, score
 from birnn_cli.network.numpy_engine import probabilities
 from birnn_cli.runs.checkpoint import CheckpointMetadata
 from birnn_cli.runs.metrics import read_metrics
 from birnn_cli.text import printable
 
-# Test images of MNIST, from 0, whose label fewer than three of five raters gave back. Source: Cleanlab's
-# "label errors"; Northcutt, Athalye and Mueller, "Pervasive label errors in test sets" (2021).
+# Test images of MNIST, counted from 0, for which fewer than three of five people chose the given label.
+# Source: Cleanlab's "label errors"; Northcutt, Athalye and Mueller, "Pervasive label errors in test
+# sets" (2021).
 DISPUTED_MNIST_TEST = (
     *(947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558),
     *(5937, 6651, 6783, 8527, 9679, 9729),
@@ -28,50 +29,50 @@ Points = list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What a report is about.
+class ReportInput:
+    """What a report is made from.
 
     Attributes:
         path: The checkpoint's file; a run's `metrics.jsonl` may lie beside it.
-        metadata: What it says of itself.
+        metadata: The checkpoint's metadata.
         dataset: The images' data set: its name, or a folder's absolute path.
-        split: Which of its images.
-        reading: What the network made of the first of them.
-        scores: How well.
+        split: The split that the images are the first of.
+        outputs: The images with their labels, and the network's logits.
+        scores: The evaluation of these logits.
     """
 
     path: Path
     metadata: CheckpointMetadata
     dataset: str
     split: Split
-    reading: Reading
+    outputs: LabelledLogits
     scores: Evaluation
 
     @property
     def dataset_name(self) -> str:
-        """Of a folder, its own name, not where it lies on its owner's disk."""
+        """The data set's name; a folder's own name without the path, which is private."""
         return printable(Path(self.dataset).name)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The classes' names, as they are shown."""
-        return tuple(map(printable, self.reading.classes))
+        """The classes' names as they are shown."""
+        return tuple(map(printable, self.outputs.classes))
 
     @property
     def disputed(self) -> tuple[int, ...]:
-        """Numbers of the images whose labels are known to be disputed."""
+        """The numbers of the images in the split whose labels are known to be disputed."""
         return DISPUTED_MNIST_TEST if (self.dataset, self.split) == ("mnist", "test") else ()
 
 
 class Bin(NamedTuple):
-    """Answers of about the same confidence.
+    """The predictions whose confidence (the probability of the predicted class) is in one interval.
 
     Attributes:
-        low: The confidence is above it, in [0, 1).
-        high: And not above this, in (0, 1].
-        n: Answers, 1 or more.
-        correct: Those that are right.
-        confidence: Mean probability of the answers, 0 to 1.
+        low: The interval's lower end, which is not part of it, in [0, 1).
+        high: Its upper end, which is part of it, in (0, 1].
+        n: The number of predictions, 1 or more.
+        correct: How many of them are correct.
+        confidence: Their mean confidence, 0 to 1.
     """
 
     low: float
@@ -81,17 +82,17 @@ class Bin(NamedTuple):
     confidence: float
 
 
-def reliability(reading: Reading) -> list[Bin]:
-    """The bins of the calibration error that are not empty, from the least sure to the surest."""
-    confidence = probabilities(reading.logits).max(axis=1)
-    right = reading.logits.argmax(axis=1) == reading.labels
+def reliability(outputs: LabelledLogits) -> list[Bin]:
+    """The bins of the calibration error, in order of confidence, without the empty ones."""
+    confidence = probabilities(outputs.logits).max(axis=1)
+    correct = outputs.logits.argmax(axis=1) == outputs.labels
     bins = calibration_bins(confidence)
     return [
         Bin(
             low=k / CALIBRATION_BINS,
             high=(k + 1) / CALIBRATION_BINS,
             n=int((bins == k).sum()),
-            correct=int(right[bins == k].sum()),
+            correct=int(correct[bins == k].sum()),
             confidence=float(confidence[bins == k].mean(dtype=np.float64)),
         )
         for k in np.unique(bins).tolist()
@@ -99,12 +100,13 @@ def reliability(reading: Reading) -> list[Bin]:
 
 
 class Mistake(NamedTuple):
-    """An image that was read wrongly.
+    """An image whose prediction is wrong.
 
     Attributes:
         number: Its place in the split, from 0.
-        label: The number of its class.
-        top: The three likeliest classes, by number, with their probabilities, 0 to 1; the answer first.
+        label: The index of its true class.
+        top: The three likeliest classes with their probabilities, 0 to 1, as (index, probability); the
+            prediction is the first.
     """
 
     number: int
@@ -112,34 +114,34 @@ class Mistake(NamedTuple):
     top: tuple[tuple[int, float], ...]
 
 
-def mistakes(reading: Reading) -> list[Mistake]:
-    """All mistakes, the most confident first; of equal ones, the first in the split."""
-    shares = probabilities(reading.logits)
-    ranked = np.argsort(-reading.logits, axis=1, kind="stable")[:, :3]
-    wrong = np.flatnonzero(ranked[:, 0] != reading.labels)
-    wrong = wrong[np.argsort(-shares[wrong].max(axis=1), kind="stable")]
+def mistakes(outputs: LabelledLogits) -> list[Mistake]:
+    """All mistakes, the most confident first; among equals, the first in the split."""
+    likely = probabilities(outputs.logits)
+    ranked = np.argsort(-outputs.logits, axis=1, kind="stable")[:, :3]
+    wrong = np.flatnonzero(ranked[:, 0] != outputs.labels)
+    wrong = wrong[np.argsort(-likely[wrong].max(axis=1), kind="stable")]
     return [
-        Mistake(k, int(reading.labels[k]), tuple((c, float(shares[k, c])) for c in ranked[k].tolist()))
+        Mistake(k, int(outputs.labels[k]), tuple((c, float(likely[k, c])) for c in ranked[k].tolist()))
         for k in wrong.tolist()
     ]
 
 
-def undisputed(subject: Subject) -> Evaluation | None:
-    """The scores without the images of disputed labels; None where not all of those were read."""
-    reading, disputed, n = subject.reading, subject.disputed, subject.scores.n
+def score_undisputed(report: ReportInput) -> Evaluation | None:
+    """The scores without the images of disputed labels; None unless all of those were read."""
+    outputs, disputed, n = report.outputs, report.disputed, report.scores.n
     if not disputed or max(disputed) >= n:
         return None
     rest = np.delete(np.arange(n), disputed)
-    return evaluate(reading.logits[rest], reading.labels[rest], reading.classes)
+    return score(outputs.logits[rest], outputs.labels[rest], outputs.classes)
 
 
 class Curves(NamedTuple):
-    """A run's course, as (images seen, value).
+    """How one quantity went during a run, as points (images seen, value).
 
     Attributes:
-        batch: Of a display step's own batch.
-        validation: On the images held out.
-        notebook: What the published notebook printed; empty for all but its own recipe on MNIST.
+        batch: Of the training batch of each display step.
+        validation: Of the validation images.
+        notebook: What the published notebook printed; empty except for its own recipe on MNIST.
     """
 
     batch: Points
@@ -147,17 +149,19 @@ class Curves(NamedTuple):
     notebook: Points
 
 
-def curves(folder: Path, about: CheckpointMetadata) -> dict[str, Curves]:
-    """How loss (nats an image) and accuracy (0 to 1) went, by these names; empty without a run.
+def training_curves(folder: Path, metadata: CheckpointMetadata) -> dict[str, Curves]:
+    """The curves of `loss` (nats an image) and `accuracy` (0 to 1); empty where there is no run.
 
     Args:
-        folder: Where the checkpoint is.
-        about: What it says of itself: rows of later steps are left out.
+        folder: The checkpoint's folder.
+        metadata: The checkpoint's metadata: rows of later steps are left out.
     """
-    rows, printed = read_metrics(folder, about.step), list[dict[str, str]]()
-    if (about.config.recipe_name, about.config.dataset) == ("notebook", "mnist"):
+    rows, printed = read_metrics(folder, metadata.step), list[dict[str, str]]()
+    if not rows:
+        return {}
+    if (metadata.config.recipe_name, metadata.config.dataset) == ("notebook", "mnist"):
         printed = list(csv.DictReader(NOTEBOOK_LOG.read_text(encoding="utf-8").splitlines()))
-    found = {
+    return {
         name: Curves(
             batch=_points(rows, name),
             validation=_points(rows, f"validation_{name}"),
@@ -165,7 +169,6 @@ def curves(folder: Path, about: CheckpointMetadata) -> dict[str, Curves]:
         )
         for name in ("loss", "accuracy")
     }
-    return found if rows else {}
 
 
 def _points(rows: Sequence[Mapping[str, float | str]], column: str) -> Points:

@@ -1,4 +1,4 @@
-"""A report: one page that needs no network, and its pictures as PNG files beside it."""
+"""A report: one page that needs no network, and its figures as PNG files beside it."""
 
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from birnn_cli.errors import OutputExistsError
 from birnn_cli.files import write_atomically
 from birnn_cli.optional import require
 from birnn_cli.reader.decode import encode_png
-from birnn_cli.report.findings import Mistake, Subject, curves, mistakes, undisputed
+from birnn_cli.report.findings import Mistake, ReportInput, mistakes, score_undisputed
 from birnn_cli.text import percent
 
 if TYPE_CHECKING:
@@ -17,20 +17,19 @@ if TYPE_CHECKING:
 
 PAGE = "index.html"
 MAX_MISTAKES = 60
-PICTURES = ("confusion.png", "reliability.png", "classes.png", "curves.png", "mistakes.png")
 
 
 def prepare(folder: Path, *, force: bool) -> None:
-    """Make sure that a report can be written, before the work that it tells of.
+    """Make sure, before the evaluation begins, that its report can be written.
 
     Args:
-        folder: Where to; made when it is not there.
+        folder: The report's folder; made where there is none.
         force: Whether files in it may be replaced.
 
     Raises:
         ConfigError: matplotlib or Jinja2 is not installed.
-        OutputExistsError: The folder holds something already, and nothing is forced; or it is a file.
-        OSError: It cannot be made.
+        OutputExistsError: The folder is a file; or it holds files and `force` is False.
+        OSError: The folder cannot be made.
     """
     for library in ("matplotlib", "jinja2"):
         require(library, "report")
@@ -41,8 +40,8 @@ def prepare(folder: Path, *, force: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def write(folder: Path, subject: Subject) -> Path:
-    """Write a report into a folder that `prepare` made; the same subject gives the same bytes.
+def write(folder: Path, report: ReportInput) -> Path:
+    """Write a report into a folder that `prepare` made; the same input gives the same bytes.
 
     Returns:
         The page.
@@ -50,43 +49,48 @@ def write(folder: Path, subject: Subject) -> Path:
     Raises:
         OSError: A file cannot be written.
     """
-    from birnn_cli.report import figures, sections
+    from birnn_cli.report import figures, sections  # with matplotlib, which `prepare` has asked for
 
     parts = {
-        "confusion.png": sections.confusion(subject),
-        "classes.png": sections.classes(subject),
-        "reliability.png": sections.reliability(subject),
+        "confusion.png": sections.confusion(report),
+        "classes.png": sections.classes(report),
+        "reliability.png": sections.reliability(report),
+        "curves.png": sections.training(report),
     }
-    if course := curves(subject.path.parent, subject.metadata):
-        parts["curves.png"] = sections.training(course)
-    pictures = {name: part.picture for name, part in parts.items()}
-    wrong = mistakes(subject.reading)
-    if first := wrong[:MAX_MISTAKES]:
-        pictures["mistakes.png"] = figures.render(lambda: figures.sheet(subject, first))
-    page = render(subject, parts.values(), wrong)
-    for name in PICTURES:  # those of an older report go, where this one has none of the name
-        if name in pictures:
-            write_atomically(folder / name, pictures[name].light)
-        else:
+    wrong = mistakes(report.outputs)
+    pictures = {name: part.picture if part else None for name, part in parts.items()}
+    shown = wrong[:MAX_MISTAKES]
+    pictures["mistakes.png"] = figures.mistakes_sheet(report, shown) if shown else None
+    page = render(report, filter(None, parts.values()), wrong)
+    for name, picture in pictures.items():
+        if picture:
+            write_atomically(folder / name, picture.light)
+        else:  # one of an older report goes
             (folder / name).unlink(missing_ok=True)
     write_atomically(folder / PAGE, page.encode())
     return folder / PAGE
 
 
-def render(subject: Subject, parts: "Iterable[Section]", wrong: Sequence[Mistake]) -> str:
-    """The page as HTML; what is text is escaped in the template, and nowhere else."""
-    from jinja2 import Environment, StrictUndefined
+def render(report: ReportInput, parts: "Iterable[Section]", wrong: Sequence[Mistake]) -> str:
+    """The page as HTML; the template escapes all text."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     from birnn_cli.report.sections import facts
 
-    html = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    html = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
     html.filters |= {"number": "{:,}".format, "percent": percent, "png": encode_png, "base64": b64encode}
-    page = html.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8")).render(
-        subject=subject,
-        facts=facts(subject),
+    page = html.get_template("page.html").render(
+        report=report,
+        facts=facts(report),
         sections=parts,
         wrong=wrong,
         shown=wrong[:MAX_MISTAKES],
-        undisputed=undisputed(subject),
+        undisputed=score_undisputed(report),
     )
     return page.replace(" %", "\N{NO-BREAK SPACE}%")  # a number and its unit stay on one line

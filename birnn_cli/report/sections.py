@@ -1,24 +1,36 @@
-"""What a report says of its scores, and of each picture in words and in a table; all is plain text."""
+"""The texts and tables of a report, as plain text: its facts, and a section for each figure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from birnn_cli.evaluation import CALIBRATION_BINS, wilson_interval
 from birnn_cli.report import figures, findings
-from birnn_cli.report.findings import Curves, Subject
+from birnn_cli.report.findings import ReportInput
 from birnn_cli.runs import checkpoint
 from birnn_cli.runs.recipes import RECIPES
 from birnn_cli.text import percent, printable
 
-# Longer tables are thinned or cut, and say so: a page of megabytes helps nobody.
+# Longer tables are thinned or cut, and say so: nobody reads a page of many megabytes.
 MAX_ROWS, MAX_PAIRS = 200, 2000
 
 
-class Section(NamedTuple):
-    """A picture, what it shows in words, and in a table, of which the first columns hold names."""
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A figure, what it shows in words, and the same as a table.
+
+    Attributes:
+        title: The heading.
+        text: What the figure shows and how to read it.
+        picture: The figure.
+        alt: The figure in words, for those who do not see it; no full stop at its end.
+        caption: The table's caption.
+        columns: The headings of the table's columns.
+        rows: The table's cells, row by row.
+        num_names: How many columns, the first ones, hold names; the others hold numbers.
+    """
 
     title: str
     text: str
@@ -30,88 +42,100 @@ class Section(NamedTuple):
     num_names: int = 1
 
 
-def facts(subject: Subject) -> dict[str, str]:
-    """What the scores are, and what they hold for."""
-    scores, about, config = subject.scores, subject.metadata, subject.metadata.config
-    path = subject.path.absolute()
+def facts(report: ReportInput) -> dict[str, str]:
+    """What the scores are, and of which checkpoint on which images."""
+    scores, metadata, config = report.scores, report.metadata, report.metadata.config
+    path = report.path.absolute()
     own, usual = vars(config.recipe), vars(RECIPES.get(config.recipe_name, config.recipe))
     changed = [f"{key.replace('_', ' ')} {own[key]}" for key in own if own[key] != usual[key]]
     return {
-        "Right": f"{scores.correct:,} of {scores.n:,} images",
+        "Correct": f"{scores.correct:,} of {scores.n:,} images",
         "Loss": f"{scores.loss:.4f} nats an image",
         "Calibration error": percent(scores.ece, 2),
-        "Data set": f"{subject.dataset_name}, {subject.split} images",
+        "Data set": f"{report.dataset_name}, {report.split} images",
         "Checkpoint": printable(path.parent.name if path.name == checkpoint.FILE_NAME else path.name),
         "Recipe": ", ".join([config.recipe_name, *changed]),
         "Trained on": printable(Path(config.dataset).name),
         "Seed": str(config.seed),
-        "Images seen in training": f"{about.samples:,}",
-        "Trained with": ", ".join(map(" ".join, about.versions.items())),
-        "Scored with": ", ".join(map(" ".join, checkpoint.versions().items())),
+        "Training images seen": f"{metadata.samples:,}",
+        "Trained with": ", ".join(map(" ".join, metadata.versions.items())),
+        "Evaluated with": ", ".join(map(" ".join, checkpoint.versions().items())),
     }
 
 
-def confusion(subject: Subject) -> Section:
-    """Which class is read as which."""
-    scores, names = subject.scores, subject.names
+def confusion(report: ReportInput) -> Section:
+    """Which class is taken for which."""
+    scores, names = report.scores, report.names
     counts = np.array(scores.confusion)
     wrong = [(int(counts[i, j]), i, j) for i, j in np.argwhere(counts).tolist() if i != j]
     wrong.sort(key=lambda pair: -pair[0])
     rows = [(names[i], names[j], f"{n:,}") for n, i, j in wrong[:MAX_PAIRS]]
     more = f", without {len(wrong) - MAX_PAIRS:,} rarer ones" if len(wrong) > MAX_PAIRS else ""
     alt = f"Confusion matrix: {scores.correct:,} of {scores.n:,} images on its diagonal"
-    for true, answer, n in rows[:1]:
-        alt += f"; most often, {n} times, {true} is read as {answer}"
-    text = "True classes down, answers across; the deeper a cell, the larger its share of the row."
-    picture = figures.render(lambda: figures.confusion(subject))
-    columns = ("true class", "answer", "images")
-    return Section("Confusion", text, picture, alt, f"Confusions{more}", columns, rows, num_names=2)
+    for true, predicted, n in rows[:1]:
+        alt += f"; the most frequent confusion is {true} read as {predicted} (n = {n})"
+    return Section(
+        title="Confusion",
+        text="Rows are true classes, columns predictions. The colour shows the fraction of the row.",
+        picture=figures.confusion_matrix(report),
+        alt=alt,
+        caption=f"Confusions{more}",
+        columns=("true class", "prediction", "images"),
+        rows=rows,
+        num_names=2,
+    )
 
 
-def classes(subject: Subject) -> Section:
-    """How often each class is read wrongly."""
-    scores, names = subject.scores, subject.names
-    rows = [
-        (name, f"{each.n:,}", f"{each.correct:,}", *_share(each.correct, each.n))
-        for name, each in zip(names, scores.per_class, strict=True)
-    ]
+def classes(report: ReportInput) -> Section:
+    """How often the images of each class are read wrongly."""
+    scores, names = report.scores, report.names
     known = [(each.correct / each.n, k) for k, each in enumerate(scores.per_class) if each.n]
     (worst, low), (best, high) = min(known), max(known)
-    alt = (
-        f"Share of each class that is read wrongly: most of {names[low]}, {percent(1 - worst)}, "
-        f"least of {names[high]}, {percent(1 - best)}; of all images {percent(1 - scores.accuracy, 2)}"
+    return Section(
+        title="Classes",
+        text="The error rate of each class, with Wilson's 95 % interval. The dashed line is the error "
+        "rate of all images.",
+        picture=figures.class_errors(report),
+        alt=f"Error rate of each class: the highest is that of {names[low]}, {percent(1 - worst)}, "
+        f"the lowest that of {names[high]}, {percent(1 - best)}; "
+        f"of all images {percent(1 - scores.accuracy, 2)}",
+        caption="Classes",
+        columns=("class", "images", "correct", "accuracy", "95 % interval"),
+        rows=[
+            (name, f"{each.n:,}", f"{each.correct:,}", *_accuracy(each.correct, each.n))
+            for name, each in zip(names, scores.per_class, strict=True)
+        ],
     )
-    text = "The share read wrongly, with Wilson's 95 % interval; the dashed line is that of all images."
-    columns = ("class", "images", "right", "accuracy", "95 % interval")
-    picture = figures.render(lambda: figures.class_errors(subject))
-    return Section("Classes", text, picture, alt, "Classes", columns, rows)
 
 
-def reliability(subject: Subject) -> Section:
-    """How far its confidence can be believed."""
-    bins, error = findings.reliability(subject.reading), percent(subject.scores.ece, 2)
-    rows = [
-        (_interval((low, high)), f"{n:,}", percent(confidence, 2), *_share(correct, n))
-        for low, high, n, correct, confidence in bins
-    ]
+def reliability(report: ReportInput) -> Section:
+    """How far the network's confidence can be believed."""
+    bins, error = findings.reliability(report.outputs), percent(report.scores.ece, 2)
     last = bins[-1]
-    alt = (
-        f"Accuracy against confidence: calibration error {error}; of the {last.n:,} "
-        f"images in the surest bin, mean confidence {percent(last.confidence, 2)}, "
-        f"{percent(last.correct / last.n, 2)} are right"
+    return Section(
+        title="Reliability",
+        text="Accuracy against confidence, the probability of the predicted class, in "
+        f"{CALIBRATION_BINS} bins of equal width. The calibration error is the mean distance from the "
+        f"diagonal, weighted by the number of images: {error}.",
+        picture=figures.reliability_diagram(bins),
+        alt=f"Accuracy against confidence: calibration error {error}; the bin of the highest confidence "
+        f"has {last.n:,} images, a mean confidence of {percent(last.confidence, 2)} and an accuracy of "
+        f"{percent(last.correct / last.n, 2)}",
+        caption="Bins with images",
+        columns=("confidence", "images", "mean confidence", "accuracy", "95 % interval"),
+        rows=[
+            (_interval((low, high)), f"{n:,}", percent(confidence, 2), *_accuracy(correct, n))
+            for low, high, n, correct, confidence in bins
+        ],
     )
-    text = (
-        f"How often answers of a confidence are right, in {CALIBRATION_BINS} bins of equal width. The "
-        f"calibration error is the mean distance from the diagonal, weighted by images: {error}."
-    )
-    columns = ("confidence", "images", "its mean", "accuracy", "95 % interval")
-    picture = figures.render(lambda: figures.reliability_diagram(bins))
-    return Section("Reliability", text, picture, alt, "Bins with images", columns, rows)
 
 
-def training(curves: Mapping[str, Curves]) -> Section:
-    """How the run went."""
-    parts = {"batch": "own batch", "validation": "held out", "notebook": "notebook's"}
+def training(report: ReportInput) -> Section | None:
+    """How the run went; None where there is no run beside the checkpoint."""
+    curves = findings.training_curves(report.path.parent, report.metadata)
+    if not curves:
+        return None
+    parts = {"batch": "training batch", "validation": "validation", "notebook": "original notebook"}
     words = {"loss": "{:.4f}".format, "accuracy": percent}
     columns = {
         f"{name}, {title}": {samples: words[name](value) for samples, value in getattr(each, part)}
@@ -121,21 +145,26 @@ def training(curves: Mapping[str, Curves]) -> Section:
     }
     seen = sorted({samples for column in columns.values() for samples in column})
     every = -(-len(seen) // MAX_ROWS)
-    rows = [
-        (f"{samples:,}", *(column.get(samples, "") for column in columns.values()))
-        for samples in seen[::-every][::-1]
-    ]
+    thinned = f", one row in {every}" if every > 1 else ""
     courses = "; ".join(
         f"{name}, from {column[min(column)]} to {column[max(column)]}"
         for name, column in columns.items()
     )
-    alt = f"Loss and accuracy over {seen[-1]:,} images: {courses}"
-    text = "Loss and accuracy after a step, on that step's own batch and on the images held out."
+    text = "Loss and accuracy after a training step, on its batch and on the validation images."
     if curves["loss"].notebook:
-        text += " Beside them what the original notebook printed when it was published."
-    thinned = f", one row in {every}" if every > 1 else ""
-    picture = figures.render(lambda: figures.learning(curves))
-    return Section("Training", text, picture, alt, f"Rows{thinned}", ("images seen", *columns), rows)
+        text += " Beside them, what the original notebook printed when it was published."
+    return Section(
+        title="Training",
+        text=text,
+        picture=figures.training_curves(curves),
+        alt=f"Loss and accuracy over {seen[-1]:,} training images: {courses}",
+        caption=f"Rows{thinned}",
+        columns=("training images seen", *columns),
+        rows=[
+            (f"{samples:,}", *(column.get(samples, "") for column in columns.values()))
+            for samples in seen[::-every][::-1]  # the last one is always there
+        ],
+    )
 
 
 def _interval(low_high: tuple[float, float]) -> str:
@@ -143,6 +172,6 @@ def _interval(low_high: tuple[float, float]) -> str:
     return " to ".join(map(percent, low_high))
 
 
-def _share(correct: int, n: int) -> tuple[str, str]:
-    """A share and its 95 % interval in words; dashes where there is nothing to share."""
+def _accuracy(correct: int, n: int) -> tuple[str, str]:
+    """The accuracy and its 95 % interval, in words; dashes where there are no images."""
     return (percent(correct / n), _interval(wilson_interval(correct, n))) if n else ("–", "–")

@@ -1,4 +1,4 @@
-"""The report of an evaluation: what it tells, that it stands alone, and what it leaves untouched."""
+"""The page of a report: what it says, that it needs no network, and what it leaves untouched."""
 
 import base64
 import io
@@ -13,62 +13,12 @@ import pytest
 from PIL import Image
 
 from birnn_cli.errors import OutputExistsError
-from birnn_cli.evaluation import Reading, evaluate, wilson_interval
+from birnn_cli.evaluation import LabelledLogits, wilson_interval
 from birnn_cli.report import findings, page
-from birnn_cli.runs.checkpoint import CheckpointMetadata
-from birnn_cli.runs.recipes import RECIPES, RunConfig
 from tests.conftest import run_birnn
+from tests.report.inputs import DIGITS, random_outputs, report_input, run_config, write_metrics
 
-DIGITS = tuple("0123456789")
 PICTURES = {"confusion.png", "reliability.png", "classes.png", "curves.png", "mistakes.png"}
-
-
-def config(
-    classes: tuple[str, ...] = DIGITS, recipe: str = "notebook", dataset: str = "mnist"
-) -> RunConfig:
-    """A run's description."""
-    return RunConfig(
-        recipe_name=recipe,
-        recipe=RECIPES[recipe],
-        dataset=dataset,
-        classes=classes,
-        reader="digit",
-        seed=0,
-        device="cpu",
-    )
-
-
-def about(own: RunConfig, step: int = 781) -> CheckpointMetadata:
-    """What a finished run's checkpoint says."""
-    return CheckpointMetadata(
-        config=own, step=step, samples=128 * step, complete=True, versions={"birnn": "9.8.7"}
-    )
-
-
-def some_reading(n: int, classes: tuple[str, ...] = DIGITS, right: float = 0.8) -> Reading:
-    """Answers of which about this share is right, at random confidences."""
-    random = np.random.default_rng(0)
-    labels = random.integers(0, len(classes), n)
-    answers = np.where(random.random(n) < right, labels, (labels + 1) % len(classes))
-    logits = random.normal(0, 1, (n, len(classes))).astype(np.float32)
-    logits[np.arange(n), answers] += random.uniform(3, 8, n).astype(np.float32)
-    images = random.integers(0, 256, (n, 28, 28), np.uint8)
-    return Reading(images, labels, logits, classes)
-
-
-def subject(
-    reading: Reading,
-    folder: Path,
-    own: RunConfig | None = None,
-    dataset: str = "mnist",
-    split: str = "test",
-) -> findings.Subject:
-    """What a report is about, with a checkpoint that would lie in the folder."""
-    scores = evaluate(reading.logits, reading.labels, reading.classes)
-    own = own or config(reading.classes, dataset=dataset)
-    return findings.Subject(
-        folder / "checkpoint.safetensors", about(own), dataset, split, reading, scores
-    )
 
 
 class Page(HTMLParser):
@@ -115,7 +65,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     page.prepare(folder / "report", force=False)
-    page.write(folder / "report", subject(some_reading(400), folder))
+    page.write(folder / "report", report_input(random_outputs(400), folder))
     return folder / "report"
 
 
@@ -144,7 +94,7 @@ def test_the_page_fetches_nothing_and_says_so_to_the_browser(written: Path) -> N
     assert any("default-src 'none'" in (each.get("content") or "") for each in found.all("meta"))
 
 
-def test_every_picture_has_words_and_every_figure_a_table(written: Path) -> None:
+def test_every_image_has_an_alt_text_and_every_figure_a_table(written: Path) -> None:
     found = read(written)
     for image in found.all("img"):
         assert image["alt"]
@@ -160,23 +110,9 @@ def test_the_page_names_the_checkpoint_and_no_place_on_this_machine(written: Pat
     assert "secret-place" not in text and str(written.parent) not in text
 
 
-def test_the_most_confident_mistakes_come_first() -> None:
-    logits = np.log(
-        np.array(
-            [[0.6, 0.3, 0.1], [0.1, 0.8, 0.1], [0.0625, 0.0625, 0.875], [0.15, 0.8, 0.05]], np.float32
-        )
-    )
-    reading = Reading(np.zeros((4, 28, 28), np.uint8), np.array([1, 1, 0, 0]), logits, ("a", "b", "c"))
-    wrong = findings.mistakes(reading)
-    assert [each.number for each in wrong] == [2, 3, 0]
-    assert [(each.label, each.top[0][0]) for each in wrong] == [(0, 2), (0, 1), (1, 0)]
-    assert [k for k, _ in wrong[1].top] == [1, 0, 2]
-    assert [share for _, share in wrong[1].top] == pytest.approx([0.8, 0.15, 0.05], rel=1e-5)
-
-
 def test_the_gallery_says_how_many_mistakes_it_leaves_out(written: Path) -> None:
-    reading = some_reading(400)
-    wrong = int((reading.logits.argmax(axis=1) != reading.labels).sum())
+    outputs = random_outputs(400)
+    wrong = int((outputs.logits.argmax(axis=1) != outputs.labels).sum())
     found = read(written)
     assert wrong > page.MAX_MISTAKES
     assert sum("class" not in image for image in found.all("img")) == page.MAX_MISTAKES
@@ -184,26 +120,14 @@ def test_the_gallery_says_how_many_mistakes_it_leaves_out(written: Path) -> None
 
 
 def test_a_gallerys_image_is_the_one_that_was_read(written: Path) -> None:
-    reading = some_reading(400)
-    first = findings.mistakes(reading)[0]
+    outputs = random_outputs(400)
+    first = findings.mistakes(outputs)[0]
     shown = next(image for image in read(written).all("img") if "class" not in image)
     png = base64.b64decode((shown["src"] or "").partition(",")[2])
-    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png))), reading.images[first.number])
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png))), outputs.images[first.number])
     assert (shown["alt"] or "").startswith(
         f"Image {first.number}: {first.label}, read as {first.top[0][0]}"
     )
-
-
-@pytest.mark.parametrize("n", [1, 7, 3000])
-def test_the_bins_gaps_sum_to_the_calibration_error(n: int) -> None:
-    reading = some_reading(n)
-    bins = findings.reliability(reading)
-    assert sum(each.n for each in bins) == n
-    for each in bins:
-        assert each.low <= each.confidence <= each.high + 1e-9 and 0 <= each.correct <= each.n
-    gaps = sum(each.n / n * abs(each.correct / each.n - each.confidence) for each in bins)
-    scores = evaluate(reading.logits, reading.labels, reading.classes)
-    assert gaps == pytest.approx(scores.ece, abs=1e-9)
 
 
 NASTY = (
@@ -219,7 +143,7 @@ NASTY = (
 
 def test_class_names_are_text_and_never_markup(tmp_path: Path) -> None:
     """Nor formulas to matplotlib, nor more than one line."""
-    page.write(tmp_path, subject(some_reading(60, NASTY), tmp_path, dataset="/home/<b>"))
+    page.write(tmp_path, report_input(random_outputs(60, NASTY), tmp_path, dataset="/home/<b>"))
     found = read(tmp_path)
     assert not found.all("script") and not found.all("b")
     assert not any("onload" in attributes for _, attributes in found.elements)
@@ -228,23 +152,23 @@ def test_class_names_are_text_and_never_markup(tmp_path: Path) -> None:
     assert "/home" not in found.text
 
 
-def test_a_perfect_score_has_no_gallery_and_a_class_without_images_no_accuracy(tmp_path: Path) -> None:
+def test_without_mistakes_there_is_no_gallery_and_without_images_no_accuracy(tmp_path: Path) -> None:
     labels = np.array([0, 2, 2])
     logits = (9 * np.eye(10, dtype=np.float32))[labels]
-    reading = Reading(np.zeros((3, 28, 28), np.uint8), labels, logits, DIGITS)
-    page.write(tmp_path, subject(reading, tmp_path))
+    outputs = LabelledLogits(np.zeros((3, 28, 28), np.uint8), labels, logits, DIGITS)
+    page.write(tmp_path, report_input(outputs, tmp_path))
     assert {path.name for path in tmp_path.iterdir()} == {"index.html", *PICTURES} - {
         "mistakes.png",
         "curves.png",
     }
     found = read(tmp_path)
-    assert "all 3 images are read rightly" in found.text and "100.00 % right" in found.text
+    assert "all 3 images are read correctly" in found.text and "100.00 % correct" in found.text
     assert found.text.count("–") == 2 * 8  # accuracy and interval of the eight classes
 
 
 def test_very_many_classes_are_drawn_and_listed(tmp_path: Path) -> None:
     classes = tuple(f"class {k}" for k in range(60))
-    page.write(tmp_path, subject(some_reading(600, classes), tmp_path))
+    page.write(tmp_path, report_input(random_outputs(600, classes), tmp_path))
     found = read(tmp_path)
     assert all(name in found.text for name in classes)
 
@@ -252,81 +176,43 @@ def test_very_many_classes_are_drawn_and_listed(tmp_path: Path) -> None:
 DISPUTED = [947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729]
 
 
-def told(dataset: str, split: str, n: int, wrong: list[int], folder: Path) -> str:
-    """What a page without pictures says where these of n images are read wrongly."""
-    answers = np.zeros(n, np.int64)
-    answers[[number for number in wrong if number < n]] = 1
-    logits = 9 * np.eye(10, dtype=np.float32)[answers]
-    reading = Reading(np.zeros((n, 28, 28), np.uint8), np.zeros(n, np.int64), logits, DIGITS)
-    own = subject(reading, folder / "run", config(), dataset, split)
-    return " ".join(Page(page.render(own, [], findings.mistakes(reading))).text.split())
+def page_text(dataset: str, split: str, n: int, wrong: list[int], folder: Path) -> str:
+    """The text of a page without figures where these of n images are read wrongly."""
+    predicted = np.zeros(n, np.int64)
+    predicted[[number for number in wrong if number < n]] = 1
+    logits = 9 * np.eye(10, dtype=np.float32)[predicted]
+    outputs = LabelledLogits(np.zeros((n, 28, 28), np.uint8), np.zeros(n, np.int64), logits, DIGITS)
+    report = report_input(outputs, folder / "run", run_config(), dataset, split)
+    return " ".join(Page(page.render(report, [], findings.mistakes(outputs))).text.split())
 
 
-def test_disputed_labels_are_told_of_mnists_test_images_alone(tmp_path: Path) -> None:
+def test_disputed_labels_are_named_for_mnists_test_images_alone(tmp_path: Path) -> None:
     wrong = [*DISPUTED, 0, 948, 9999]
-    assert told("mnist", "test", 10_000, wrong, tmp_path).count("label disputed") == len(DISPUTED) == 15
+    assert (
+        page_text("mnist", "test", 10_000, wrong, tmp_path).count("label disputed")
+        == len(DISPUTED)
+        == 15
+    )
     for dataset, split in (("mnist", "validation"), ("qmnist", "test"), ("/data/mnist", "test")):
-        assert "disputed" not in told(dataset, split, 10_000, wrong, tmp_path)
+        assert "disputed" not in page_text(dataset, split, 10_000, wrong, tmp_path)
 
 
 def test_the_accuracy_without_disputed_labels_needs_all_of_them(tmp_path: Path) -> None:
     low, high = (f"{100 * end:.2f} %" for end in wilson_interval(9714, 9715))
-    text = told("mnist", "test", 9730, [947, 9729, 5], tmp_path)
+    text = page_text("mnist", "test", 9730, [947, 9729, 5], tmp_path)
     assert "2 of them are among the mistakes" in text
-    assert f"right, 9,714 of 9,715 (95 % interval {low} to {high})" in text
-    fewer = told("mnist", "test", 9729, [947, 9729, 5], tmp_path)
+    assert f"correct: 9,714 of 9,715 (95 % interval {low} to {high})" in text
+    fewer = page_text("mnist", "test", 9729, [947, 9729, 5], tmp_path)
     assert fewer.count("label disputed") == 1 and "Without" not in fewer
 
 
-def write_metrics(folder: Path, ending: bytes = b"") -> None:
-    """Two rows of a run, and an ending."""
-    rows = [
-        {"step": 10, "samples": 1280, "loss": 1.5, "accuracy": 0.5},
-        {"step": 20, "samples": 2560, "loss": 1.0, "accuracy": 0.75}
-        | {"validation_loss": 1.25, "validation_accuracy": 0.625},
-    ]
-    lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
-    (folder / "metrics.jsonl").write_bytes(lines + ending)
-
-
-@pytest.mark.parametrize("ending", [b"", b'{"step": 30, "samp', b'{"step": 30}', b"\xff\n", b"[]\n"])
-def test_the_curves_are_the_runs_rows_and_a_torn_line_is_passed_over(
-    tmp_path: Path, ending: bytes
-) -> None:
-    write_metrics(tmp_path, ending)
-    curves = findings.curves(tmp_path, about(config()))
-    assert curves["loss"].batch == [(1280, 1.5), (2560, 1.0)]
-    assert curves["accuracy"].batch == [(1280, 0.5), (2560, 0.75)]
-    assert curves["loss"].validation == [(2560, 1.25)]
-
-
-def test_rows_after_the_checkpoint_are_not_its_own(tmp_path: Path) -> None:
-    write_metrics(tmp_path)
-    assert findings.curves(tmp_path, about(config(), step=19))["loss"].batch == [(1280, 1.5)]
-
-
-def test_without_a_run_there_are_no_curves(tmp_path: Path) -> None:
-    assert findings.curves(tmp_path, about(config())) == {}
-
-
-def test_the_notebooks_own_points_are_beside_its_recipe_on_mnist_alone(tmp_path: Path) -> None:
-    write_metrics(tmp_path)
-    printed = findings.curves(tmp_path, about(config()))
-    # The first and the last line that the notebook printed, of 78: every ten steps of 128 images.
-    assert [samples for samples, _ in printed["loss"].notebook] == [1280 * k for k in range(1, 79)]
-    assert printed["loss"].notebook[0] == (1280, 1.880477)
-    assert printed["accuracy"].notebook[-1] == (99_840, 0.98438)
-    for other in (config(recipe="fast"), config(dataset="strokes"), config(dataset="/data/mnist")):
-        assert findings.curves(tmp_path, about(other))["loss"].notebook == []
-
-
-def test_the_same_subject_gives_the_same_bytes_and_changes_no_setting(tmp_path: Path) -> None:
+def test_the_same_input_gives_the_same_bytes_and_changes_no_setting(tmp_path: Path) -> None:
     write_metrics(tmp_path)
     for name, size in (("once", 10), ("again", 17)):
         with matplotlib.rc_context({"font.size": size}):  # what a user's own matplotlibrc may say
             before = dict(matplotlib.rcParams)
             page.prepare(tmp_path / name, force=False)
-            page.write(tmp_path / name, subject(some_reading(30), tmp_path))
+            page.write(tmp_path / name, report_input(random_outputs(30), tmp_path))
             assert dict(matplotlib.rcParams) == before
     once, again = (
         {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
@@ -345,7 +231,7 @@ def test_a_folder_that_holds_anything_is_refused_unless_forced(tmp_path: Path) -
     page.prepare(tmp_path / "new" / "folder", force=False)
     page.prepare(tmp_path / "new" / "folder", force=False)  # an empty one is free
     (tmp_path / "curves.png").write_bytes(b"of an older report")
-    page.write(tmp_path, subject(some_reading(30), tmp_path))
+    page.write(tmp_path, report_input(random_outputs(30), tmp_path))
     assert not (tmp_path / "curves.png").exists()
     assert (tmp_path / "notes.txt").read_text() == "mine"
 

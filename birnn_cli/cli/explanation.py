@@ -1,0 +1,100 @@
+"""`birnn predict --explain`: check its target, and show the explanation there."""
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from birnn_cli.cli.console import note
+from birnn_cli.errors import ConfigError, OutputExistsError
+from birnn_cli.explanation import Explanation, explain
+from birnn_cli.files import write_atomically
+from birnn_cli.optional import require
+from birnn_cli.prediction import Prediction, find_inputs
+from birnn_cli.runs.checkpoint import Checkpoint
+from birnn_cli.text import percent, printable
+
+TERMINAL = Path("-")
+
+
+def check_target(target: Path, paths: Sequence[str], *, several: bool, force: bool) -> None:
+    """Refuse, before any picture is read, what would end without an explanation.
+
+    Args:
+        target: The PNG file, or `-` for the terminal.
+        paths: The pictures and folders to read.
+        several: Whether each digit of a picture is read by itself.
+        force: Whether a file may be replaced.
+
+    Raises:
+        ConfigError: More than one picture, a target that cannot be written, or no matplotlib.
+        OutputExistsError: The file exists and may not be replaced.
+    """
+    if several:
+        raise ConfigError("--explain is for one prediction: leave --several out")
+    pictures = list(islice(find_inputs(paths), 2))
+    if len(pictures) > 1:
+        raise ConfigError("--explain is for one picture, found several: name one of them")
+    if target == TERMINAL:
+        return
+    if target.suffix.lower() != ".png":
+        raise ConfigError(f"--explain {target}: expected a file ending in .png, or - for the terminal")
+    if target.exists() and not force:
+        raise OutputExistsError(
+            f"{target} exists already: name another --explain, or add --force to replace it"
+        )
+    inputs = [Path(picture.path) for picture in pictures]
+    if target.exists() and any(path.exists() and target.samefile(path) for path in inputs):
+        raise ConfigError(f"--explain {target} is the picture itself: name another file")
+    if not target.parent.is_dir():
+        raise ConfigError(f"--explain {target}: there is no folder {target.parent}, so make it first")
+    require("matplotlib", "report")
+
+
+def show_explanation(target: Path, checkpoint: Checkpoint, prediction: Prediction) -> None:
+    """Explain a prediction that has pixels, in a PNG file or, for `-`, in the terminal."""
+    assert prediction.pixels is not None
+    explanation = explain(checkpoint, prediction.pixels)
+    if target == TERMINAL:
+        print_rows(explanation)
+        return
+    from birnn_cli.report import explanation_figure
+
+    doubt = "?" if prediction.status == "unsure" else ""
+    best = prediction.top[0]
+    title = f"Which rows the prediction {best.label}{doubt} ({percent(best.probability)}) comes from"
+    write_atomically(target, explanation_figure.draw(explanation, title))
+
+
+def print_rows(explanation: Explanation) -> None:
+    """Print a line for each row on stderr; plain text in a pipe or where NO_COLOR asks for it."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False)
+    names = [printable(name)[:4] for name in explanation.classes]
+    width = max(map(len, names))
+
+    def likeliest(probabilities: NDArray[np.float64]) -> str:
+        return f"{names[probabilities.argmax()]:<{width}} {probabilities.max():>4.0%}"
+
+    label = names[explanation.predicted]
+    note("row t: the likeliest class from rows 0..t alone, and from rows t..27 alone;")
+    note(f"how far log p({label}) drops without row t, in nats (above 0: the row speaks for {label})")
+    note(f" t  {'0..t':>{width + 5}}  {'t..27':>{width + 5}}  {'drop':>8}")
+    largest = explanation.drops.max()
+    for row, levels in enumerate(explanation.pixels.tolist()):
+        drop = explanation.drops[row]
+        parts = f"{likeliest(explanation.first_rows[row])}  {likeliest(explanation.last_rows[row])}"
+        text = f"{row:>2}  {parts}  {round(drop, 4) + 0.0:+8.4f}"  # + 0.0 turns -0 into 0
+        if console.color_system is None:  # two characters a pixel, fuller is lighter
+            drawn = "".join(2 * " .:-=+*#%@"[level * 9 // 255] for level in levels)
+            note(f"{text}  {drawn}".rstrip())
+            continue
+        line = Text(f"{text}  ", "bold" if drop == largest > 0 else "")
+        for level in levels:
+            line.append("  ", f"on rgb({level},{level},{level})")
+        # On a narrow terminal the right margin of the picture is cut.
+        console.print(line, no_wrap=True, overflow="crop")
