@@ -64,7 +64,7 @@ def score(folder: Path, data: datasets.DataSet, pictures: int) -> dict[str, Any]
     """Accuracy on all test images, and on parts of the first ones: from the top, from the bottom."""
     network = checkpoint.load(folder / checkpoint.FILE_NAME)
     architecture = network.config.architecture
-    whole = evaluation.score(network, data, "test", None, progress=lambda done, total: None)
+    whole = evaluation.evaluate(network, data, "test")
     images, labels = data.load("test", min(pictures, whole.n))
 
     def share_right(seen: slice) -> float:

@@ -1,42 +1,48 @@
-"""Ctrl-C and SIGTERM: an exception at once, or a note to stop when the step is done."""
+"""What happens at Ctrl-C and SIGTERM: an exception at once or, while a run trains, a request to stop.
+
+In a run the step under way is finished and saved first. Exit codes are decided in `exits.py`.
+"""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came."""
+    """SIGTERM arrived."""
 
 
 def raise_when_terminated() -> None:
-    """From now on SIGTERM raises `Terminated`, as Ctrl-C raises KeyboardInterrupt."""
-    signal.signal(signal.SIGTERM, _terminate)
+    """From now on SIGTERM raises `Terminated`, just as Ctrl-C raises KeyboardInterrupt."""
+    signal.signal(signal.SIGTERM, _raise_terminated)
 
 
-def _terminate(*_: object) -> NoReturn:
+def _raise_terminated(*_: object) -> NoReturn:
     raise Terminated
 
 
 @contextmanager
-def noted(*, patient: bool = False) -> Iterator[list[int]]:
-    """Note the first Ctrl-C or SIGTERM in the list that is given; the second ends at once.
+def noted_signals(*, patient: bool = False) -> Iterator[Callable[[], int]]:
+    """Note Ctrl-C and SIGTERM instead of raising at once; the second of them raises all the same.
 
     Args:
-        patient: Whether a second one is passed over: `torchrun` sends its own after Ctrl-C.
+        patient: Whether a second signal is only noted too: after Ctrl-C `torchrun` sends one of its own.
+
+    Yields:
+        A function that returns 0, or once a signal has arrived its number (the larger of two).
     """
-    seen: list[int] = []
+    arrived: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
-        if seen and not patient:
-            raise Terminated if signal.SIGTERM in (number, *seen) else KeyboardInterrupt
-        seen.append(number)
+        if arrived and not patient:
+            raise Terminated if signal.SIGTERM in (number, *arrived) else KeyboardInterrupt
+        arrived.append(number)
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield seen
+        yield lambda: max(arrived, default=0)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

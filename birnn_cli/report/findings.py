@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from birnn_cli.data.folders import Split
-from birnn_cli.evaluation import CALIBRATION_BINS, Evaluation, Reading, calibration_bins, evaluate
+from birnn_cli.evaluation import CALIBRATION_BINS, Evaluation, LabelledLogits, calibration_bins, score
 from birnn_cli.network.numpy_engine import probabilities
 from birnn_cli.runs import folders
 from birnn_cli.runs.checkpoint import CheckpointMetadata
@@ -44,7 +44,7 @@ class Subject:
     metadata: CheckpointMetadata
     dataset: str
     split: Split
-    reading: Reading
+    reading: LabelledLogits
     scores: Evaluation
 
     @property
@@ -81,7 +81,7 @@ class Bin(NamedTuple):
     confidence: float
 
 
-def reliability(reading: Reading) -> list[Bin]:
+def reliability(reading: LabelledLogits) -> list[Bin]:
     """The bins of the calibration error that are not empty, from the least sure to the surest."""
     confidence = probabilities(reading.logits).max(axis=1)
     right = reading.logits.argmax(axis=1) == reading.labels
@@ -112,7 +112,7 @@ class Mistake(NamedTuple):
     top: tuple[tuple[int, float], ...]
 
 
-def mistakes(reading: Reading) -> list[Mistake]:
+def mistakes(reading: LabelledLogits) -> list[Mistake]:
     """All mistakes, the most confident first; of equal ones, the first in the split."""
     shares = probabilities(reading.logits)
     ranked = np.argsort(-reading.logits, axis=1, kind="stable")[:, :3]
@@ -130,7 +130,7 @@ def undisputed(subject: Subject) -> Evaluation | None:
     if not disputed or max(disputed) >= n:
         return None
     rest = np.delete(np.arange(n), disputed)
-    return evaluate(reading.logits[rest], reading.labels[rest], reading.classes)
+    return score(reading.logits[rest], reading.labels[rest], reading.classes)
 
 
 class Curves(NamedTuple):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from birnn_cli.errors import BirnnError, DivergedError, ElsewhereError, InterruptedRunError
+from birnn_cli.errors import BirnnError, DivergedError, InterruptedRunError, OtherProcessError
 
 if TYPE_CHECKING:
     import torch
@@ -57,7 +57,7 @@ class Group:
         """Have the leader alone do some work; its result goes to all, what it holds stays with it.
 
         Raises:
-            ElsewhereError: The leader failed, and says why.
+            OtherProcessError: The leader failed, and says why.
         """
         if self.size == 1:
             return work()
@@ -71,14 +71,14 @@ class Group:
         finally:
             distributed.broadcast_object_list(told)
         if told[0] is None:
-            raise ElsewhereError
+            raise OtherProcessError
         return told[0], held
 
     def run_on_all(self, work: Callable[[], T]) -> T:
         """Do some work in every process; where it fails in some, the first of them says why.
 
         Raises:
-            ElsewhereError: It failed in another process that says why.
+            OtherProcessError: It failed in another process that says why.
         """
         if self.size == 1:
             return work()
@@ -91,7 +91,7 @@ class Group:
         if error is not None and self.rank == failed.index(True):
             raise error
         if any(failed):
-            raise ElsewhereError
+            raise OtherProcessError
         return result  # type: ignore[return-value]
 
     def all_reduce_max(self, *values: int) -> int:
@@ -192,7 +192,7 @@ def joined(device: str | None) -> Iterator[Group]:
         device: As `birnn train --device` has it.
 
     Raises:
-        ElsewhereError: Another process of the group ended.
+        OtherProcessError: Another process of the group ended.
     """
     if not is_launched():
         yield ALONE
@@ -217,11 +217,11 @@ def joined(device: str | None) -> Iterator[Group]:
     except (DivergedError, InterruptedRunError):  # in all of them at the same step
         if group.is_leader:
             raise
-        raise ElsewhereError from None
+        raise OtherProcessError from None
     except RuntimeError as error:
         # Gloo raises a plain RuntimeError when a process it talks to is gone.
         if isinstance(error, distributed.DistError) or "gloo" in str(error):
-            raise ElsewhereError from None
+            raise OtherProcessError from None
         raise
     finally:
         distributed.destroy_process_group()

@@ -131,7 +131,7 @@ class Session:
         metrics = folders.Metrics(self.folder, self._training.step) if self._group.is_leader else None
         started = saved_at = time.perf_counter()
         try:
-            with interrupts.noted(patient=self._group.size > 1) as signals:
+            with interrupts.noted_signals(patient=self._group.size > 1) as stop:
                 for step in self._training.steps():
                     since = started + self._training.warm_up_seconds
                     self._seconds = time.perf_counter() - since
@@ -140,7 +140,7 @@ class Session:
                     if last or (validate_step and step.step % validate_step == 0):
                         step = replace(step, validation=self._training.validate())
                     self._note(metrics, step)
-                    signal = self._group.all_reduce_max(*signals)
+                    signal = self._group.all_reduce_max(stop())
                     stopped = bool(signal) and not last
                     is_due = last or stopped or time.perf_counter() - saved_at >= self.save_every
                     if metrics is not None and is_due:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from birnn_cli.errors import OutputExistsError
-from birnn_cli.evaluation import Reading, evaluate, wilson_interval
+from birnn_cli.evaluation import LabelledLogits, score, wilson_interval
 from birnn_cli.report import findings, page
 from birnn_cli.runs.checkpoint import CheckpointMetadata
 from birnn_cli.runs.recipes import RECIPES, RunConfig
@@ -45,7 +45,7 @@ def about(own: RunConfig, step: int = 781) -> CheckpointMetadata:
     )
 
 
-def some_reading(n: int, classes: tuple[str, ...] = DIGITS, right: float = 0.8) -> Reading:
+def some_reading(n: int, classes: tuple[str, ...] = DIGITS, right: float = 0.8) -> LabelledLogits:
     """Answers of which about this share is right, at random confidences."""
     random = np.random.default_rng(0)
     labels = random.integers(0, len(classes), n)
@@ -53,18 +53,18 @@ def some_reading(n: int, classes: tuple[str, ...] = DIGITS, right: float = 0.8) 
     logits = random.normal(0, 1, (n, len(classes))).astype(np.float32)
     logits[np.arange(n), answers] += random.uniform(3, 8, n).astype(np.float32)
     images = random.integers(0, 256, (n, 28, 28), np.uint8)
-    return Reading(images, labels, logits, classes)
+    return LabelledLogits(images, labels, logits, classes)
 
 
 def subject(
-    reading: Reading,
+    reading: LabelledLogits,
     folder: Path,
     own: RunConfig | None = None,
     dataset: str = "mnist",
     split: str = "test",
 ) -> findings.Subject:
     """What a report is about, with a checkpoint that would lie in the folder."""
-    scores = evaluate(reading.logits, reading.labels, reading.classes)
+    scores = score(reading.logits, reading.labels, reading.classes)
     own = own or config(reading.classes, dataset=dataset)
     return findings.Subject(
         folder / "checkpoint.safetensors", about(own), dataset, split, reading, scores
@@ -166,7 +166,9 @@ def test_the_most_confident_mistakes_come_first() -> None:
             [[0.6, 0.3, 0.1], [0.1, 0.8, 0.1], [0.0625, 0.0625, 0.875], [0.15, 0.8, 0.05]], np.float32
         )
     )
-    reading = Reading(np.zeros((4, 28, 28), np.uint8), np.array([1, 1, 0, 0]), logits, ("a", "b", "c"))
+    reading = LabelledLogits(
+        np.zeros((4, 28, 28), np.uint8), np.array([1, 1, 0, 0]), logits, ("a", "b", "c")
+    )
     wrong = findings.mistakes(reading)
     assert [each.number for each in wrong] == [2, 3, 0]
     assert [(each.label, each.top[0][0]) for each in wrong] == [(0, 2), (0, 1), (1, 0)]
@@ -202,7 +204,7 @@ def test_the_bins_gaps_sum_to_the_calibration_error(n: int) -> None:
     for each in bins:
         assert each.low <= each.confidence <= each.high + 1e-9 and 0 <= each.correct <= each.n
     gaps = sum(each.n / n * abs(each.correct / each.n - each.confidence) for each in bins)
-    scores = evaluate(reading.logits, reading.labels, reading.classes)
+    scores = score(reading.logits, reading.labels, reading.classes)
     assert gaps == pytest.approx(scores.ece, abs=1e-9)
 
 
@@ -231,7 +233,7 @@ def test_class_names_are_text_and_never_markup(tmp_path: Path) -> None:
 def test_a_perfect_score_has_no_gallery_and_a_class_without_images_no_accuracy(tmp_path: Path) -> None:
     labels = np.array([0, 2, 2])
     logits = (9 * np.eye(10, dtype=np.float32))[labels]
-    reading = Reading(np.zeros((3, 28, 28), np.uint8), labels, logits, DIGITS)
+    reading = LabelledLogits(np.zeros((3, 28, 28), np.uint8), labels, logits, DIGITS)
     page.write(tmp_path, subject(reading, tmp_path))
     assert {path.name for path in tmp_path.iterdir()} == {"index.html", *PICTURES} - {
         "mistakes.png",
@@ -257,7 +259,7 @@ def told(dataset: str, split: str, n: int, wrong: list[int], folder: Path) -> st
     answers = np.zeros(n, np.int64)
     answers[[number for number in wrong if number < n]] = 1
     logits = 9 * np.eye(10, dtype=np.float32)[answers]
-    reading = Reading(np.zeros((n, 28, 28), np.uint8), np.zeros(n, np.int64), logits, DIGITS)
+    reading = LabelledLogits(np.zeros((n, 28, 28), np.uint8), np.zeros(n, np.int64), logits, DIGITS)
     own = subject(reading, folder / "run", config(), dataset, split)
     return " ".join(Page(page.render(own, [], findings.mistakes(reading))).text.split())
 
