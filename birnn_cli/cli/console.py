@@ -121,7 +121,7 @@ def _show_confusion(scores: "Evaluation") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    title = "rows: true labels; columns: predicted labels"
+    title = "rows: true, columns: predicted"
     table = Table(box=box.SIMPLE, padding=(0, 0, 0, 1), title=title, title_style="")
     table.add_column("", justify="right", max_width=11)
     for each in scores.per_class:

@@ -20,9 +20,13 @@ if TYPE_CHECKING:
 LIVE_SECONDS = 0.4
 # Between two plain rows pass at least so many seconds, and at least this fraction of the time so far, so
 # that a run of hours does not fill a log.
-ROW_SECONDS, ROW_SHARE = 2.0, 0.05
+ROW_SECONDS, ROW_FRACTION = 2.0, 0.05
 # Progress is shown from so many pictures on: fewer are read in no time.
 MIN_PROGRESS = 100
+
+
+def _is_row_due(now: float, shown_at: float, started: float) -> bool:
+    return now - shown_at >= max(ROW_SECONDS, ROW_FRACTION * (now - started))
 
 
 @contextmanager
@@ -117,7 +121,7 @@ def answers(total: int) -> Iterator[Callable[[str, bool], None]]:
             if progress is not None and now - shown_at >= LIVE_SECONDS:
                 refresh()
                 shown_at = now
-            elif progress is None and now - shown_at >= max(ROW_SECONDS, ROW_SHARE * (now - started)):
+            elif progress is None and _is_row_due(now, shown_at, started):
                 rate = done / (now - started)
                 note(f"{done:,}/{total:,}  {rate:,.0f} files/s  {(total - done) / rate:.0f} s left")
                 shown_at = now
@@ -164,9 +168,7 @@ def show_steps(run: "Session", steps: "Iterable[StepResult]", *, quiet: bool) ->
                 continue
             elif step.validation is not None:
                 note(_validation_row(step.step, step.validation))
-            elif step.batch is not None and now - shown_at >= max(
-                ROW_SECONDS, ROW_SHARE * (now - started)
-            ):
+            elif step.batch is not None and _is_row_due(now, shown_at, started):
                 note(f"step {step.step:,}/{total:,}  {figures}  {(total - step.step) / rate:.0f} s left")
                 shown_at = now
 
