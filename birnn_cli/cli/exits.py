@@ -25,7 +25,7 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
-def exit_of(error: BaseException) -> tuple[ExitCode, str]:
+def exit_code_and_status(error: BaseException) -> tuple[ExitCode, str]:
     """The table: the exit code after an error, and the `status` that JSON gives it."""
     match error:
         case interrupts.Terminated():
@@ -63,7 +63,7 @@ def reporting(command: str, *, as_json: bool) -> Iterator[dict[str, Any]]:
     except OtherProcessError:  # that process has said why
         raise typer.Exit(ExitCode.FAILED) from None
     except (BirnnError, OSError, KeyboardInterrupt) as error:
-        exit_code, status = exit_of(error)
+        exit_code, status = exit_code_and_status(error)
         code, message = _describe(error)
     else:
         return
