@@ -1,108 +1,97 @@
-"""The errors that a user can cause, each one line, and the exit codes.
+"""The errors that a user can cause, and put right: each has a stable `code` and a message of one line.
 
-A message names the thing, what was found, what was expected, and what to do.
+A message names the thing, what was found, what was expected, and what to do. How a command ends after
+an error (exit code, JSON) is decided in `cli/exits.py`.
 """
-
-from enum import IntEnum
-
-
-class ExitCode(IntEnum):
-    """What the process tells the shell."""
-
-    OK = 0
-    FAILED = 1
-    USAGE = 2
-    BELOW_MINIMUM = 3
-    INTERRUPTED = 130
-    TERMINATED = 143
 
 
 class BirnnError(Exception):
-    """Something that a user can put right. `code` is stable, for scripts; the text is for people.
+    """The base of all errors here. `code` is stable, for scripts; the message is for people."""
 
-    `status`, as JSON has it, and `exit_code` are how the command ends.
-    """
-
-    code, status, exit_code = "failed", "error", ExitCode.FAILED
+    code = "failed"
 
 
 class DataError(BirnnError):
-    """A data set that is unknown, not there, damaged, or unfit for what was asked."""
+    """A data set is unknown, missing, damaged, or unfit for what was asked."""
 
     code = "data"
 
 
 class DataUnavailableError(DataError):
-    """A data set that is not on disk and cannot be downloaded now. `--dataset auto` falls back on it."""
+    """A data set is not on disk and cannot be downloaded now; `--dataset auto` then takes `strokes`."""
 
     code = "data-unavailable"
 
 
 class CheckpointError(BirnnError):
-    """A checkpoint that is not there, damaged, of another format, or at odds with itself."""
+    """A checkpoint is missing, damaged, of another format, or contradicts itself."""
 
     code = "checkpoint"
 
 
 class ImageError(BirnnError):
-    """A picture that is not there or cannot be read."""
+    """A picture is missing or cannot be read."""
 
     code = "image"
 
 
 class RunError(BirnnError):
-    """A run folder that cannot be used as asked."""
+    """A run folder cannot be used as asked."""
 
     code = "run"
 
 
 class OutputExistsError(BirnnError):
-    """An output that would overwrite something of the user's."""
+    """An output would overwrite a file or folder of the user's."""
 
     code = "output-exists"
 
 
 class OutputError(BirnnError):
-    """A file that cannot be gone on with."""
+    """An output file cannot be written or continued."""
 
     code = "output"
 
 
 class ConfigError(BirnnError):
-    """Settings that cannot work together."""
+    """Settings cannot work, or cannot work together."""
 
     code = "config"
 
 
 class ExportError(BirnnError):
-    """An export that would not be the network that it is made of."""
+    """An exported file would not compute what its network computes."""
 
     code = "export"
 
 
 class DivergedError(BirnnError):
-    """A training whose loss or weights are no longer finite."""
+    """During training the loss or the weights are no longer finite."""
 
     code = "diverged"
 
 
-class ElsewhereError(BirnnError):
-    """Another process of the group failed; that one says why."""
+class OtherProcessError(BirnnError):
+    """Another process of the same `torchrun` failed, and that process says why."""
 
-    code = "elsewhere"
+    code = "other-process"
 
 
 class BelowMinimumError(BirnnError):
-    """A network whose accuracy is not what was asked for."""
+    """A network's accuracy is below the minimum that was asked for."""
 
-    code, status, exit_code = "below-minimum", "below-minimum", ExitCode.BELOW_MINIMUM
+    code = "below-minimum"
 
 
 class InterruptedRunError(BirnnError):
-    """A run that was stopped by a signal and saved."""
+    """A run was stopped by a signal, and is saved.
 
-    code = status = "interrupted"
+    Attributes:
+        signal_number: The signal, as the standard library's `signal` numbers it.
+    """
+
+    code = "interrupted"
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
-        self.exit_code = ExitCode(128 + signal_number)
+        self.signal_number = signal_number

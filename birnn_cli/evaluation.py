@@ -1,4 +1,4 @@
-"""Scores: logits and labels to accuracy, its interval, loss, calibration and confusion."""
+"""How good a network is: accuracy and its interval, loss, calibration and confusion."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,19 +10,18 @@ from birnn_cli.data.datasets import DataSet
 from birnn_cli.data.folders import Split
 from birnn_cli.errors import DataError
 from birnn_cli.network import numpy_engine
-from birnn_cli.network.numpy_engine import probabilities
 from birnn_cli.network.rows import to_rows
 from birnn_cli.runs.checkpoint import Checkpoint
-from birnn_cli.training.distributed import ALONE, Group
+from birnn_cli.text import percent
 
-# The normal quantile of a two-sided 95 % interval.
+# The standard normal distribution's 97.5 % quantile, for a two-sided 95 % interval.
 Z95 = 1.959963984540054
 CALIBRATION_BINS = 15
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How one class is recognised; `accuracy` is None where there is no image of it."""
+    """How well one class is recognised; `accuracy` is None if there is no image of it."""
 
     label: str
     n: int
@@ -30,19 +29,19 @@ class ClassScore:
     accuracy: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
-    """How a network does on labelled images.
+    """How well a network recognises labelled images.
 
     Attributes:
-        n: Images.
-        correct: Those whose largest logit is that of their label.
-        accuracy: correct / n.
-        ci95: Wilson's 95 % interval of the accuracy, [low, high].
-        loss: Mean cross-entropy, nats an image.
+        n: Number of images.
+        correct: How many of them are recognised: the largest logit is that of the true label.
+        accuracy: correct / n, 0 to 1.
+        ci95: Wilson's 95 % interval of the accuracy, (low, high), 0 to 1.
+        loss: Mean cross-entropy, in nats an image.
         ece: Expected calibration error, 0 to 1.
-        per_class: One score a class, in the order of the labels.
-        confusion: Counts; rows are the true labels, columns the answers.
+        per_class: One score a class, in the order of the logits.
+        confusion: Counts of images; a row for each true label, a column for each predicted one.
     """
 
     n: int
@@ -54,15 +53,22 @@ class Evaluation:
     per_class: tuple[ClassScore, ...]
     confusion: tuple[tuple[int, ...], ...]
 
+    def __repr__(self) -> str:
+        low, high = self.ci95
+        return (
+            f"<Evaluation: accuracy {percent(self.accuracy, 2)} on {self.n:,} images "
+            f"(95 % interval {percent(low, 2)} to {percent(high, 2)})>"
+        )
+
 
 @dataclass(frozen=True)
 class LabelledLogits:
-    """What a network made of labelled images.
+    """Labelled images, and a network's logits for them.
 
     Attributes:
         images: Shape (n, 28, 28), uint8; n is 1 or more.
-        labels: Shape (n,), int64 in [0, number of classes).
-        logits: Shape (n, number of classes), float32.
+        labels: Shape (n,), int64 in [0, len(classes)).
+        logits: Shape (n, len(classes)), float32.
         classes: The labels' names.
     """
 
@@ -73,123 +79,121 @@ class LabelledLogits:
 
 
 def evaluate(
-    network: Checkpoint,
+    checkpoint: Checkpoint,
     data: DataSet,
     split: Split,
-    samples: int | None,
-    progress: Callable[[int, int], None],
+    samples: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Have a network read the first images of a split, as `read_images` does, and score it."""
-    outputs = read_images(network, data, split, samples, progress)
-    return score(outputs.logits, outputs.labels, outputs.classes)
+    """Score a network on the first images of a split. Arguments and errors: see `read_images`."""
+    read = read_images(checkpoint, data, split, samples, progress)
+    return score(read.logits, read.labels, read.classes)
 
 
 def read_images(
-    network: Checkpoint,
+    checkpoint: Checkpoint,
     data: DataSet,
     split: Split,
-    samples: int | None,
-    progress: Callable[[int, int], None],
-    group: Group = ALONE,
+    samples: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> LabelledLogits:
-    """Have a network read the first images of a split.
+    """The first images of a split, with their labels and a network's logits.
 
     Args:
-        network: What reads.
-        data: Where the images are from.
-        split: Which of them.
-        samples: How many; None is all.
-        progress: Is told how many are done, of how many.
-        group: The processes that share the images; all of them have the whole reading then.
+        checkpoint: The network.
+        data: The data set.
+        split: Which of its images.
+        samples: How many of them; None means all.
+        progress: Called after every batch with the number of images done, and of all.
 
     Raises:
-        DataError: The data set's classes are not the network's, or it holds too few images.
+        DataError: The data set's classes are not the network's, or it has fewer images than `samples`.
     """
-    config = network.config
-
-    def load() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        if data.classes == config.classes:
-            return data.load(split, samples)
+    config = checkpoint.config
+    if data.classes != config.classes:
         raise DataError(
             f"{data.name} has the classes {' '.join(data.classes)}, and the network was trained on "
             f"{config.dataset} with {' '.join(config.classes)}: take another --dataset or --checkpoint"
         )
-
-    images, labels = group.run_on_all(load)
-    own = images[group.rank :: group.size]
+    images, labels = data.load(split, samples)
     logits = np.empty((len(images), len(config.classes)), np.float32)
-    parts = [np.empty((0, len(config.classes)), np.float32)]
-    for start in range(0, len(own), numpy_engine.BATCH_SIZE):
-        rows = to_rows(own[start : start + numpy_engine.BATCH_SIZE])
-        parts.append(numpy_engine.logits(config.architecture, network.weights, rows))
-        progress(start + len(rows), len(own))
-    for rank, share in enumerate(group.all_gather(np.concatenate(parts))):
-        logits[rank :: group.size] = share
+    for start in range(0, len(images), numpy_engine.BATCH_SIZE):
+        batch = slice(start, start + numpy_engine.BATCH_SIZE)
+        rows = to_rows(images[batch])
+        logits[batch] = numpy_engine.logits(config.architecture, checkpoint.weights, rows)
+        if progress is not None:
+            progress(start + len(rows), len(images))
     return LabelledLogits(images, labels, logits, config.classes)
 
 
 def score(
     logits: NDArray[np.float32], labels: NDArray[np.int64], classes: tuple[str, ...]
 ) -> Evaluation:
-    """Score a network's answers.
+    """Compare logits with labels.
 
     Args:
         logits: Shape (n, len(classes)), float32; n is 1 or more.
         labels: Shape (n,), int64 in [0, len(classes)).
         classes: The labels' names.
     """
-    answers = logits.argmax(axis=1)
+    predicted = logits.argmax(axis=1)
     confusion = np.zeros((len(classes), len(classes)), np.int64)
-    np.add.at(confusion, (labels, answers), 1)
+    np.add.at(confusion, (labels, predicted), 1)
     n, correct = len(labels), int(confusion.trace())
     precise = logits.astype(np.float64)
     shifted = precise - precise.max(axis=1, keepdims=True)
     log_likelihoods = shifted[np.arange(n), labels] - np.log(np.exp(shifted).sum(axis=1))
+    confidence = numpy_engine.probabilities(logits).max(axis=1)
     return Evaluation(
         n=n,
         correct=correct,
         accuracy=correct / n,
         ci95=wilson_interval(correct, n),
         loss=float(-log_likelihoods.mean()),
-        ece=calibration_error(probabilities(logits).max(axis=1), answers == labels),
-        per_class=tuple(
-            ClassScore(name, int(row.sum()), int(row[k]), row[k] / row.sum() if row.any() else None)
-            for k, (name, row) in enumerate(zip(classes, confusion, strict=True))
-        ),
+        ece=calibration_error(confidence, predicted == labels),
+        per_class=tuple(_class_score(name, k, confusion[k]) for k, name in enumerate(classes)),
         confusion=tuple(tuple(map(int, row)) for row in confusion),
     )
 
 
-def wilson_interval(correct: int, n: int) -> tuple[float, float]:
-    """95 % interval of a share, from `correct` of `n` (1 or more): low and high, in [0, 1].
+def _class_score(label: str, k: int, row: NDArray[np.int64]) -> ClassScore:
+    """The score of class k, from its row of the confusion matrix."""
+    n, correct = int(row.sum()), int(row[k])
+    return ClassScore(label, n, correct, accuracy=correct / n if n else None)
 
+
+def wilson_interval(correct: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of an accuracy, (low, high) in [0, 1], when `correct` of `n` images are right.
+
+    `n` is 1 or more.
     Source: Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
     """
-    share, z2n = correct / n, Z95**2 / n
-    centre = (share + z2n / 2) / (1 + z2n)
-    half = Z95 / (1 + z2n) * (share * (1 - share) / n + z2n / (4 * n)) ** 0.5
+    accuracy, z2n = correct / n, Z95**2 / n
+    centre = (accuracy + z2n / 2) / (1 + z2n)
+    half = Z95 / (1 + z2n) * (accuracy * (1 - accuracy) / n + z2n / (4 * n)) ** 0.5
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def calibration_error(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> float:
-    """Expected calibration error over 15 bins of equal width.
+def calibration_error(confidence: NDArray[np.float32], correct: NDArray[np.bool_]) -> float:
+    """The expected calibration error over 15 bins of equal width, in 0 to 1.
 
-    In each bin the distance between mean confidence and accuracy, weighted by its share of the images.
+    For each bin, take the distance between its mean confidence and its accuracy. The error is the mean
+    of these distances, weighted by the number of images in each bin.
     Source: Naeini, Cooper and Hauskrecht (2015); Guo and others (2017), section 2.
 
     Args:
-        confidence: Shape (n,), float32: the probability of each answer.
-        right: Shape (n,): whether the answer is right.
-
-    Returns:
-        The error, in 0 to 1.
+        confidence: Shape (n,), float32: the probability of each predicted label.
+        correct: Shape (n,): whether each predicted label is the true one.
     """
-    gaps: NDArray[np.float64] = right - confidence.astype(np.float64)
+    gaps: NDArray[np.float64] = correct - confidence.astype(np.float64)
     sums = np.bincount(calibration_bins(confidence), gaps, CALIBRATION_BINS)
     return float(np.abs(sums).sum() / len(confidence))
 
 
 def calibration_bins(confidence: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The bin of each confidence, (n,), from 0; one holds its upper edge, so that 1 is in the last."""
+    """The number of each confidence's bin, shape (n,), from 0.
+
+    A bin holds its upper edge and not its lower one, so that a confidence of 1 is in the last.
+    """
     bins = np.ceil(confidence.astype(np.float64) * CALIBRATION_BINS).astype(np.int64) - 1
     return bins.clip(0, CALIBRATION_BINS - 1)

@@ -1,4 +1,4 @@
-"""Libraries that not everybody needs: each comes with an extra of the package."""
+"""Libraries that not everybody needs: an extra of the package installs each of them."""
 
 from importlib import import_module
 from typing import Any
@@ -7,7 +7,11 @@ from birnn_cli.errors import ConfigError
 
 
 def require(module: str, extra: str) -> Any:
-    """Import a library that an extra brings.
+    """Import a library that an extra installs.
+
+    Args:
+        module: The library's module.
+        extra: The extra of this package, as in `birnn-cli[extra]`.
 
     Raises:
         ConfigError: It is not installed.
@@ -15,5 +19,7 @@ def require(module: str, extra: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        missing, cure = error.name or module, f'pip install "birnn-cli[{extra}]"'
-        raise ConfigError(f"{missing} is not installed, which this needs: {cure}") from None
+        missing = error.name or module
+        raise ConfigError(
+            f'{missing} is not installed, which this needs: pip install "birnn-cli[{extra}]"'
+        ) from None

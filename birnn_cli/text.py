@@ -1,8 +1,8 @@
-"""How things are put in words, on the terminal and on pages."""
+"""Text for people, on the terminal and on pages."""
 
 
 def printable(text: str) -> str:
-    """Text that stays on its line and cannot steer the terminal: the rest as escapes."""
+    """The text on one line: what is not printable, and could steer a terminal, becomes an escape."""
     if text.isprintable():
         return text
     return "".join(
@@ -10,6 +10,6 @@ def printable(text: str) -> str:
     )
 
 
-def percent(share: float, digits: int = 1) -> str:
-    """0.998 as `99.8 %`."""
-    return f"{share * 100:.{digits}f} %"
+def percent(fraction: float, digits: int = 1) -> str:
+    """A fraction in percent, with so many digits after the point: 0.998 is `99.8 %`."""
+    return f"{fraction * 100:.{digits}f} %"

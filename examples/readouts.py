@@ -60,7 +60,7 @@ def evaluate(folder: Path, data: datasets.DataSet, pictures: int) -> dict[str, A
     """The accuracy on all test images, and on the first rows or the last rows of some of them."""
     network = checkpoint.load(folder / checkpoint.FILE_NAME)
     architecture = network.config.architecture
-    whole = evaluation.evaluate(network, data, "test", None, progress=lambda done, total: None)
+    whole = evaluation.evaluate(network, data, "test")
     images, labels = data.load("test", min(pictures, whole.n))
 
     def accuracy(seen: slice) -> float:

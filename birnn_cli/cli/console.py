@@ -1,9 +1,9 @@
-"""What people see: notes on stderr, results on stdout as text or JSON."""
+"""What a command writes: notes and warnings on stderr, results on stdout, as text or JSON."""
 
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from birnn_cli.runs.recipes import RECIPES
 from birnn_cli.text import percent, printable
 
-if TYPE_CHECKING:  # it shows what others make, and must not load torch for `predict`
+if TYPE_CHECKING:  # only their types are needed here, and one of them would load torch
     import numpy as np
     from numpy.typing import NDArray
 
@@ -20,35 +20,40 @@ if TYPE_CHECKING:  # it shows what others make, and must not load torch for `pre
     from birnn_cli.training.loop import TrainResult
 
 BLOCKS, SPARKLINE_WIDTH = "▁▂▃▄▅▆▇█", 40
-# Confusion matrices of more classes do not fit 80 columns: their largest confusions are listed.
+# A confusion matrix of more classes does not fit 80 columns: the most frequent confusions are listed.
 MAX_TABLE_CLASSES = 12
 MAX_LISTED_CONFUSIONS = 10
 
 
 def note(message: str) -> None:
-    """A line for people, on stderr."""
+    """Write a line on stderr."""
     sys.stderr.write(f"{printable(message)}\n")
     sys.stderr.flush()
 
 
+def note_unless(quiet: bool) -> Callable[[str], None]:
+    """The function `note` or, after `--quiet`, one that writes nothing."""
+    return (lambda message: None) if quiet else note
+
+
 def warn(message: str) -> None:
-    """A line that should be read, on stderr."""
+    """Write a warning on stderr; `--quiet` does not silence it."""
     note(f"warning: {message}")
 
 
 def result(text: str) -> None:
-    """A line of the result, on stdout, at once."""
+    """Write a line of the result on stdout, at once."""
     sys.stdout.write(f"{printable(text)}\n")
     sys.stdout.flush()
 
 
 def result_json(values: dict[str, Any]) -> None:
-    """One JSON object on a line of stdout, at once."""
+    """Write a JSON object as one line on stdout, at once."""
     result(json.dumps(values, allow_nan=False))
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """The course of some numbers, one or more, in blocks from the lowest to the highest."""
+    """One or more numbers as a line of blocks, from the lowest to the highest; of many, their means."""
     width = min(len(values), SPARKLINE_WIDTH)
     edges = [k * len(values) // width for k in range(width + 1)]
     means = [sum(values[start:end]) / (end - start) for start, end in pairwise(edges)]
@@ -57,39 +62,40 @@ def sparkline(values: Sequence[float]) -> str:
 
 
 def show_curves(rows: Sequence[Mapping[str, float]]) -> None:
-    """How a run went, on stdout: first value, course (a loss's on a logarithmic scale), last value.
+    """Show the course of each metric of a run on stdout: first value, curve, last value.
 
     Args:
-        rows: As `metrics.jsonl` has them.
+        rows: The rows of `metrics.jsonl`. A loss is drawn on a logarithmic scale.
     """
     for name in ("loss", "accuracy", "validation_loss", "validation_accuracy"):
         values = [row[name] for row in rows if name in row]
         if len(values) < 2:
             continue
         if name.endswith("accuracy"):
-            first, last, course = percent(values[0]), percent(values[-1]), values
+            first, last, curve = percent(values[0]), percent(values[-1]), values
         else:
             first, last = f"{values[0]:.4f}", f"{values[-1]:.4f}"
-            course = [math.log(max(value, 1e-9)) for value in values]
-        label = name.replace("validation_", "held out, ")
-        result(f"{label:<20}{first:>8} {sparkline(course):<{SPARKLINE_WIDTH}} {last}")
+            curve = [math.log(max(value, 1e-9)) for value in values]
+        label = name.replace("_", " ")
+        result(f"{label:<20}{first:>8} {sparkline(curve):<{SPARKLINE_WIDTH}} {last}")
 
 
 def show_training(done: "TrainResult") -> None:
-    """A run in words, on stdout."""
+    """Show the result of a run on stdout."""
     result(f"trained     {done.recipe} on {done.dataset}: {done.steps:,} steps, {done.samples:,} images")
     if done.train_seconds:
         seconds, rate = done.train_seconds, done.samples_per_second
         result(f"speed       {seconds:.1f} s, {rate:,.0f} images/s on {done.device}")
     if done.final:
-        result(f"last batch  loss {done.final['loss']:.4f}, accuracy {percent(done.final['accuracy'])}")
+        accuracy = percent(done.final["accuracy"])
+        result(f"training    loss {done.final['loss']:.4f}, accuracy {accuracy} of the last batch")
     if done.validation:
-        _show_held_out(done.validation)
+        _show_validation(done.validation)
     result(f"checkpoint  {done.checkpoint}")
 
 
 def show_evaluation(scores: "Evaluation", heading: str) -> None:
-    """Scores in words and a table, on stdout, readable at 80 columns."""
+    """Show scores on stdout, with a confusion matrix where it fits 80 columns."""
     low, high = scores.ci95
     result(heading)
     result(
@@ -101,8 +107,8 @@ def show_evaluation(scores: "Evaluation", heading: str) -> None:
         _show_confusion(scores)
         return
     for each in scores.per_class:
-        share = "–" if each.accuracy is None else percent(each.accuracy)
-        result(f"{each.label:>10}  {each.correct:,} of {each.n:,} right, {share}")
+        accuracy = "–" if each.accuracy is None else percent(each.accuracy)
+        result(f"{each.label:>10}  {each.correct:,} of {each.n:,} right, {accuracy}")
     wrong = [(n, i, j) for i, row in enumerate(scores.confusion) for j, n in enumerate(row) if i != j]
     for n, i, j in sorted(wrong, reverse=True)[:MAX_LISTED_CONFUSIONS]:
         if n:
@@ -115,7 +121,7 @@ def _show_confusion(scores: "Evaluation") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    title = "true labels down, answers across"
+    title = "rows: true, columns: predicted"
     table = Table(box=box.SIMPLE, padding=(0, 0, 0, 1), title=title, title_style="")
     table.add_column("", justify="right", max_width=11)
     for each in scores.per_class:
@@ -126,37 +132,38 @@ def _show_confusion(scores: "Evaluation") -> None:
             Text(str(n) if n else "·", "bold" if i == j else "red" if n else "dim")
             for j, n in enumerate(row)
         ]
-        share = "–" if each.accuracy is None else percent(each.accuracy)
-        table.add_row(Text(printable(each.label)), *cells, share)
+        accuracy = "–" if each.accuracy is None else percent(each.accuracy)
+        table.add_row(Text(printable(each.label)), *cells, accuracy)
     Console().print(table)
 
 
 def show_info(values: dict[str, Any]) -> None:
-    """What a checkpoint is, as `checkpoint.describe` tells it, in words, on stdout."""
+    """Show on stdout what `checkpoint.describe` returns."""
     network, layers = values["network"], values["network"]["num_layers"]
     stacked = "1 bidirectional layer" if layers == 1 else f"{layers} bidirectional layers"
     step = "a row and a column" if network["columns"] else "a row"
     result(f"checkpoint  {values['checkpoint']}, {values['bytes']:,} bytes")
     result(f"sha256      {values['sha256']}, verified")
-    result(f"network     {stacked} of {network['hidden_size']} units a direction, read-out")
-    result(f"            {network['readout']}, {step} a step; {values['parameters']:,} parameters")
-    usual = vars(RECIPES[values["recipe"]]) if values["recipe"] in RECIPES else {}  # another version's
+    result(f"network     {stacked} of {network['hidden_size']} units a direction, {step} a step,")
+    result(f"            read-out {network['readout']}; {values['parameters']:,} parameters")
+    # The recipe of a checkpoint may be one that this version does not have.
+    defaults = vars(RECIPES[values["recipe"]]) if values["recipe"] in RECIPES else {}
     own = values["values"].items()
-    changed = [f"{name} {value}" for name, value in own if (name, value) not in usual.items()]
+    changed = [f"{name} {value}" for name, value in own if (name, value) not in defaults.items()]
     result("recipe      " + ", ".join([values["recipe"], f"seed {values['seed']}", *changed]))
     result(f"data set    {values['dataset']}: {' '.join(values['classes'])}; reader {values['reader']}")
     state = "finished" if values["complete"] else "not finished"
-    result(f"learned     {values['step']:,} steps, {values['samples']:,} images, {state}")
+    result(f"trained     {values['step']:,} steps, {values['samples']:,} images, {state}")
     if values["validation"]:
-        _show_held_out(values["validation"])
+        _show_validation(values["validation"])
     versions = ", ".join(f"{name} {version}" for name, version in values["versions"].items())
     result(f"made with   {versions}")
     result(f"saved       {values['saved_at'][:16].replace('T', ' ')} UTC, on {values['device']}")
 
 
-def _show_held_out(scores: Mapping[str, float]) -> None:
+def _show_validation(scores: Mapping[str, float]) -> None:
     accuracy, n = percent(scores["accuracy"], 2), scores["n"]
-    result(f"held out    loss {scores['loss']:.4f}, accuracy {accuracy} of {n:,} images")
+    result(f"validation  loss {scores['loss']:.4f}, accuracy {accuracy} of {n:,} images")
 
 
 def prediction_line(prediction: "Prediction") -> str:

@@ -1,27 +1,17 @@
-"""`birnn info`: say what a checkpoint is."""
-
-from typing import TYPE_CHECKING
+"""`birnn info`: describe a checkpoint."""
 
 from birnn_cli.cli.exits import reporting
-from birnn_cli.cli.options import (
-    AsJson,
-    CheckpointPath,
-    Quiet,
-    silent,
-)
-
-if TYPE_CHECKING:
-    pass
+from birnn_cli.cli.options import AsJson, CheckpointPath, Quiet
 
 
 def info(checkpoint: CheckpointPath = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Say what a checkpoint is: its network, how and on what it learned, how good it is."""
+    """Describe a checkpoint: its network, how it was trained and on what, how good it is."""
     with reporting("info", as_json=as_json):
         from birnn_cli.cli import console
         from birnn_cli.runs import folders
         from birnn_cli.runs.checkpoint import describe
 
-        values = describe(*folders.find_checkpoint(checkpoint, silent if quiet else console.note))
+        values = describe(*folders.find_checkpoint(checkpoint, console.note_unless(quiet)))
         if as_json:
             console.result_json({"command": "info", "status": "ok", **values})
         else:

@@ -1,4 +1,7 @@
-"""What happens at Ctrl-C and SIGTERM: an exception at once, or a note to stop when the step is done."""
+"""What happens at Ctrl-C and SIGTERM: an exception at once or, while a run trains, a request to stop.
+
+In a run the step under way is finished and saved first. Exit codes are decided in `exits.py`.
+"""
 
 import signal
 from types import FrameType, TracebackType
@@ -6,15 +9,15 @@ from typing import Any, NoReturn
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came."""
+    """SIGTERM arrived."""
 
 
 def raise_when_terminated() -> None:
-    """From now on SIGTERM raises `Terminated`, as Ctrl-C raises KeyboardInterrupt."""
-    signal.signal(signal.SIGTERM, _terminate)
+    """From now on SIGTERM raises `Terminated`, just as Ctrl-C raises KeyboardInterrupt."""
+    signal.signal(signal.SIGTERM, _raise_terminated)
 
 
-def _terminate(*_: object) -> NoReturn:
+def _raise_terminated(*_: object) -> NoReturn:
     raise Terminated
 
 

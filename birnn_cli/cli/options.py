@@ -1,8 +1,8 @@
-"""What the commands' options have in common, and those that a recipe's values make."""
+"""The options that several commands have, and those that `train` has for the values of a recipe."""
 
 import inspect
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
@@ -13,34 +13,41 @@ from birnn_cli.runs.recipes import Recipe, check_value
 
 
 def option(help_text: str, *names: str, default: str | bool = True, **settings: Any) -> Any:
-    """An option; `default` is shown in its help where the signature's None says too little."""
+    """An option of a command, for an annotation.
+
+    Args:
+        help_text: What `--help` says of it.
+        names: Its names, if they are not the parameter's.
+        default: What `--help` shows as its default: this text, the signature's value, or (False) none.
+        settings: More of what `typer.Option` takes.
+    """
     return typer.Option(*names, help=help_text, show_default=default, **settings)
 
 
 def positive(value: float | None) -> float | None:
-    """Refuse zero, and the infinity and not-a-number that a plain comparison lets through."""
+    """Check that an option's value is finite and above 0: Typer's own `min` lets 0, inf and nan pass."""
     if value is not None and not 0 < value < float("inf"):
         raise typer.BadParameter(f"{value} is not a finite number above 0.")
     return value
 
 
 class Shard(NamedTuple):
-    """The I-th of N shares, from 1."""
+    """One of the parts that several processes read, each its own: part `number`, from 1, of `shards`."""
 
     number: int
     shards: int
 
 
 def parse_shard(text: str) -> Shard:
-    """Two numbers from `3/8`."""
+    """The shard that a text such as `3/8` names."""
     number, _, shards = text.partition("/")
     if not (number.isdecimal() and shards.isdecimal() and 1 <= int(number) <= int(shards)):
-        raise typer.BadParameter(f"{text!r} is no share: expected I/N with 1 <= I <= N, such as 3/8.")
+        raise typer.BadParameter(f"{text!r} is no shard: expected I/N with 1 <= I <= N, such as 3/8.")
     return Shard(int(number), int(shards))
 
 
 def _check(name: str) -> Callable[[Any], Any]:
-    """A callback that refuses a value which the recipe would refuse."""
+    """A callback that refuses a value that the recipe would refuse, in the same words."""
 
     def check(value: Any) -> Any:
         if value is not None:
@@ -54,33 +61,42 @@ def _check(name: str) -> Callable[[Any], Any]:
 
 
 def with_recipe_values(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command an option for each of a recipe's values, where its signature has `**values`."""
+    """Give a command an option for each value of a recipe, in place of its last parameter, `**values`.
+
+    A value that the user does not give is None: the recipe's own then stands.
+    """
     signature = inspect.signature(command)
     *own, _ = signature.parameters.values()
-    types = get_type_hints(Recipe)
-    for value in fields(Recipe):
-        default = value.default
-        metavar = None if isinstance(default, str | bool) else "N" if isinstance(default, int) else "X"
-        value_option = option(
-            value.metadata["help"],
-            default="no" if default is False else f"{default:,}" if metavar else str(default),
-            rich_help_panel="In place of the recipe's values (shown: those of notebook)",
-            metavar=metavar,
-            callback=_check(value.name),
-        )
-        kind = Annotated[types[value.name] | None, value_option]  # type: ignore[valid-type, name-defined]
-        own.append(
-            inspect.Parameter(value.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-        )
+    own += map(_recipe_parameter, fields(Recipe))
     command.__signature__ = signature.replace(parameters=own)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in own}
     return command
 
 
+def _recipe_parameter(value: "Field[Any]") -> inspect.Parameter:
+    """The parameter for one value of a recipe; its field has the help text and the default."""
+    default, shown, metavar = value.default, str(value.default), None
+    if isinstance(default, bool):
+        shown = "yes" if default else "no"
+    elif isinstance(default, int | float):
+        shown, metavar = f"{default:,}", "N" if isinstance(default, int) else "X"
+    made = option(
+        value.metadata["help"],
+        default=shown,
+        metavar=metavar,
+        callback=_check(value.name),
+        rich_help_panel="Override the recipe (shown: the values of notebook)",
+    )
+    kind = get_type_hints(Recipe)[value.name] | None
+    return inspect.Parameter(
+        value.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, made]
+    )
+
+
 DataDir = Annotated[
     Path | None,
     option(
-        "Where data sets live or are downloaded to (torchvision's layout).",
+        "The folder with the data sets, as torchvision lays it out; missing ones are downloaded to it.",
         default="the user's cache folder",
         envvar="BIRNN_DATA_DIR",
     ),
@@ -89,12 +105,8 @@ CheckpointPath = Annotated[
     Path | None,
     option(
         "A checkpoint file or a run folder.",
-        default="the newest complete run under runs/, else the model that ships",
+        default="the newest complete run under runs/, else the model that ships with birnn",
     ),
 ]
 AsJson = Annotated[bool, option("Print the result as JSON.", "--json")]
-Quiet = Annotated[bool, option("Show no progress.", "--quiet", "-q")]
-
-
-def silent(_: str) -> None:
-    """Say nothing."""
+Quiet = Annotated[bool, option("Show no progress and no notes.", "--quiet", "-q")]

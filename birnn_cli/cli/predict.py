@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from birnn_cli.cli.exits import reporting
+from birnn_cli.cli.exits import ExitCode, reporting
 from birnn_cli.cli.options import (
     CheckpointPath,
     Shard,
     option,
     parse_shard,
-    silent,
 )
-from birnn_cli.errors import ExitCode
 
 if TYPE_CHECKING:
     pass
@@ -58,7 +56,7 @@ def predict(
     ] = False,
     shard: Annotated[
         Shard | None,
-        option("Read the I-th of N shares alone.", default=False, metavar="I/N", parser=parse_shard),
+        option("Read the I-th of N shards alone.", default=False, metavar="I/N", parser=parse_shard),
     ] = None,
     jobs: Annotated[
         int | None,
@@ -83,7 +81,7 @@ def predict(
             from birnn_cli.cli import explanation
 
             explanation.check_target(explain, paths, several=several, force=force)
-        _, network = folders.find_checkpoint(checkpoint, silent if quiet else console.note)
+        _, network = folders.find_checkpoint(checkpoint, console.note_unless(quiet))
         options = prediction.Options(
             top_k=top_k, invert=invert, several=several, stages=save_stages is not None
         )

@@ -1,4 +1,4 @@
-"""What people see while they wait: live on a terminal, a plain row now and then elsewhere; on stderr."""
+"""Progress on stderr: a live display on a terminal, elsewhere a plain row now and then."""
 
 import sys
 import time
@@ -13,21 +13,25 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from birnn_cli.data.download import Report
-    from birnn_cli.training.loop import StepResult
+    from birnn_cli.training.loop import Scores, StepResult
     from birnn_cli.training.run import Run
 
-# Seconds between two pictures of a live display: at a few milliseconds each, well under 2 % of the time.
+# Seconds between two updates of a live display; one takes milliseconds, well under 2 % of the time.
 LIVE_SECONDS = 0.4
-# Where no live display is possible, seconds between two plain rows: no fewer than the first, and no less
-# than the second's share of the time so far, so that a run of hours does not fill a log.
-ROW_SECONDS, ROW_SHARE = 2.0, 0.05
-# So many pictures take long enough for their progress to be shown.
+# Between two plain rows pass at least so many seconds, and at least this fraction of the time so far, so
+# that a run of hours does not fill a log.
+ROW_SECONDS, ROW_FRACTION = 2.0, 0.05
+# Progress is shown from so many pictures on: fewer are read in no time.
 MIN_PROGRESS = 100
+
+
+def _is_row_due(now: float, shown_at: float, started: float) -> bool:
+    return now - shown_at >= max(ROW_SECONDS, ROW_FRACTION * (now - started))
 
 
 @contextmanager
 def _live(*columns: Any, quiet: bool = False, **settings: Any) -> "Iterator[Progress | None]":
-    """A live display on stderr; None when quiet, or where there is no terminal to draw it on."""
+    """A live display on stderr; None if it is to be quiet, or there is no terminal to draw it on."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -41,7 +45,7 @@ def _live(*columns: Any, quiet: bool = False, **settings: Any) -> "Iterator[Prog
 
 @contextmanager
 def download(*, quiet: bool) -> "Iterator[Report]":
-    """A display of a download, which appears with its first bytes."""
+    """A live display of a download, visible from its first bytes on; yields a function to update it."""
     from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
 
     columns = ("downloading", BarColumn(), DownloadColumn(), TransferSpeedColumn())
@@ -57,7 +61,7 @@ def download(*, quiet: bool) -> "Iterator[Report]":
 
 @contextmanager
 def counting(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A live count of images read; gives a function to be told how many are, of how many."""
+    """A live count of images read; yields a function to update it: images done, images in all."""
     from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
     columns = ("reading", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
@@ -117,7 +121,7 @@ def answers(total: int) -> Iterator[Callable[[str, bool], None]]:
             if progress is not None and now - shown_at >= LIVE_SECONDS:
                 refresh()
                 shown_at = now
-            elif progress is None and now - shown_at >= max(ROW_SECONDS, ROW_SHARE * (now - started)):
+            elif progress is None and _is_row_due(now, shown_at, started):
                 rate = done / (now - started)
                 note(f"{done:,}/{total:,}  {rate:,.0f} files/s  {(total - done) / rate:.0f} s left")
                 shown_at = now
@@ -129,7 +133,7 @@ def answers(total: int) -> Iterator[Callable[[str, bool], None]]:
 
 
 def show_steps(run: "Run", steps: "Iterable[StepResult]", *, quiet: bool) -> None:
-    """Take a run's steps to their end: live on a terminal, now and then a row elsewhere."""
+    """Take all steps of a run, and show how far it is."""
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -140,7 +144,7 @@ def show_steps(run: "Run", steps: "Iterable[StepResult]", *, quiet: bool) -> Non
         "left",
     )
     total, first, figures = run.total_steps, run.first_step, ""
-    # Drawn by hand, not by a thread of Rich's: what it costs is then part of what showing costs.
+    # Refreshed here, not by a thread of Rich's that would compete with the training.
     with _live(*columns, quiet=quiet, expand=True, auto_refresh=False) as progress:
         if progress is not None:
             progress.add_task("", total=total, completed=first, figures="")
@@ -159,22 +163,18 @@ def show_steps(run: "Run", steps: "Iterable[StepResult]", *, quiet: bool) -> Non
                     progress.refresh()
                     shown_at = now
                 if step.validation is not None:
-                    progress.console.print(_validation(step))
-            elif not quiet and step.validation is not None:
-                note(_validation(step))
-            elif (
-                not quiet
-                and step.batch is not None
-                and now - shown_at >= max(ROW_SECONDS, ROW_SHARE * (now - started))
-            ):
+                    progress.console.print(_validation_row(step.step, step.validation))
+            elif quiet:
+                continue
+            elif step.validation is not None:
+                note(_validation_row(step.step, step.validation))
+            elif step.batch is not None and _is_row_due(now, shown_at, started):
                 note(f"step {step.step:,}/{total:,}  {figures}  {(total - step.step) / rate:.0f} s left")
                 shown_at = now
 
 
-def _validation(step: "StepResult") -> str:
-    scores = step.validation
-    assert scores is not None
+def _validation_row(step: int, scores: "Scores") -> str:
     return (
-        f"step {step.step:,}: on {scores.n:,} images held out, loss {scores.loss:.4f}, "
-        f"accuracy {percent(scores.accuracy, 2)}"
+        f"step {step:,}: loss {scores.loss:.4f}, accuracy {percent(scores.accuracy, 2)} "
+        f"on {scores.n:,} validation images"
     )

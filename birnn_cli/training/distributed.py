@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from birnn_cli.errors import BirnnError, DivergedError, ElsewhereError, InterruptedRunError
+from birnn_cli.errors import BirnnError, DivergedError, InterruptedRunError, OtherProcessError
 
 if TYPE_CHECKING:
     import torch
@@ -57,7 +57,7 @@ class Group:
         """Do some work in the leader alone, and give its result to every process.
 
         Raises:
-            ElsewhereError: It failed in the leader, which reports the error.
+            OtherProcessError: It failed in the leader, which reports the error.
         """
         if self.size == 1:
             return work()
@@ -70,14 +70,14 @@ class Group:
         finally:
             distributed.broadcast_object_list(result)
         if result[0] is None:
-            raise ElsewhereError
+            raise OtherProcessError
         return result[0][0]  # type: ignore[no-any-return]
 
     def run_on_all(self, work: Callable[[], T]) -> T:
         """Do some work in every process; where it fails, the first process that failed reports it.
 
         Raises:
-            ElsewhereError: It failed in another process, which reports the error.
+            OtherProcessError: It failed in another process, which reports the error.
         """
         if self.size == 1:
             return work()
@@ -90,7 +90,7 @@ class Group:
         if error is not None and self.rank == failed.index(True):
             raise error
         if any(failed):
-            raise ElsewhereError
+            raise OtherProcessError
         return result  # type: ignore[return-value]
 
     def all_reduce_max(self, own: int) -> int:
@@ -190,7 +190,7 @@ def joined_group(device: str | None) -> Iterator[Group]:
         device: As `birnn train --device` has it.
 
     Raises:
-        ElsewhereError: Another process of the group ended.
+        OtherProcessError: Another process of the group ended.
     """
     if not is_launched():
         yield ALONE
@@ -215,11 +215,11 @@ def joined_group(device: str | None) -> Iterator[Group]:
     except (DivergedError, InterruptedRunError):  # raised in all processes at the same step
         if group.is_leader:
             raise
-        raise ElsewhereError from None
+        raise OtherProcessError from None
     except RuntimeError as error:
         # Gloo raises a plain RuntimeError when a process it talks to is gone.
         if isinstance(error, distributed.DistError) or "gloo" in str(error):
-            raise ElsewhereError from None
+            raise OtherProcessError from None
         raise
     finally:
         distributed.destroy_process_group()

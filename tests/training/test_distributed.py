@@ -214,19 +214,6 @@ def test_what_fails_in_one_process_ends_all_with_its_message_alone(
     assert len(own) == 1 and "mnist is not in nowhere" in own[0], done.err
 
 
-def test_processes_score_as_one_does_to_the_last_count(
-    alone: Path, small_data: Path, tmp_path: Path
-) -> None:
-    """149 images have no equal shares."""
-    options = ("eval", "-n", 149, "--checkpoint", alone, "--json", "-q")
-    one = run_birnn(*options, cwd=tmp_path, BIRNN_DATA_DIR=str(small_data)).json
-    done = finish(start(*options, cwd=tmp_path, data=small_data, ranks=3))
-    assert done.code == 0, done.err
-    for key in ("n", "correct", "accuracy", "ci95", "per_class", "confusion"):
-        assert done.json[key] == one[key]
-    assert done.json["loss"] == pytest.approx(one["loss"], rel=1e-6)
-
-
 def test_what_the_leader_refuses_is_said_once(small_data: Path, tmp_path: Path) -> None:
     (tmp_path / "run").write_text("mine")
     done = finish(start("train", *TRAIN, "--output", "run", cwd=tmp_path, data=small_data))
@@ -236,15 +223,13 @@ def test_what_the_leader_refuses_is_said_once(small_data: Path, tmp_path: Path) 
     assert (tmp_path / "run").read_text() == "mine"
 
 
-@pytest.mark.parametrize("command", ["train", "eval"])
-def test_data_that_will_not_do_are_complained_of_once(command: str, alone: Path, tmp_path: Path) -> None:
+def test_data_that_will_not_do_are_complained_of_once(tmp_path: Path) -> None:
     for folder in ("a", "b", "validation/a", "test/a"):
         (tmp_path / "data" / folder).mkdir(parents=True)
     for name in "ab":
         Image.new("L", (28, 28)).save(tmp_path / "data" / name / "0.png")
-    options = ("--dataset", tmp_path / "data", "--json", "-q")
-    own = ("--checkpoint", alone) if command == "eval" else ("--reader", "plain", "--device", "cpu")
-    done = finish(start(command, *options, *own, cwd=tmp_path, data=tmp_path))
+    options = ("--dataset", tmp_path / "data", "--reader", "plain", "--device", "cpu", "--json", "-q")
+    done = finish(start("train", *options, cwd=tmp_path, data=tmp_path))
     assert done.code != 0
     assert (done.json["status"], done.json["error"]["code"]) == ("error", "data")  # one object
-    assert done.err.count(f"birnn {command}: ") == 1, done.err
+    assert done.err.count("birnn train: ") == 1, done.err

@@ -5,22 +5,10 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from birnn_cli.cli import console
 from birnn_cli.runs.metrics import read_metrics
 from tests.conftest import run_birnn
 
 TRAIN = ("--dataset", "mnist", "--device", "cpu", "--hidden-size", 8, "--samples", 5400, "-q")
-
-
-def test_a_sparkline_goes_from_the_lowest_block_to_the_highest() -> None:
-    assert console.sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
-    assert console.sparkline([3.0, 1.0, 2.0]) == "█▁▅"  # the middle is 3.5 of 7, rounded to even
-    assert console.sparkline([5, 5]) == "▁▁"
-    assert console.sparkline([5]) == "▁"
-
-
-def test_of_many_values_a_sparkline_shows_means() -> None:
-    assert console.sparkline([0.0] * 400 + [1.0] * 400) == "▁" * 20 + "█" * 20
 
 
 def test_a_torn_line_of_metrics_is_no_row(tmp_path: Path) -> None:
@@ -50,8 +38,8 @@ def test_tensorboard_has_the_rows_of_the_metrics(small_data: Path, tmp_path: Pat
     for tag, name in (
         ("loss/batch", "loss"),
         ("accuracy/batch", "accuracy"),
-        ("loss/held out", "validation_loss"),
-        ("accuracy/held out", "validation_accuracy"),
+        ("loss/validation", "validation_loss"),
+        ("accuracy/validation", "validation_accuracy"),
     ):
         kept = {event.step: event.value for event in events.Scalars(tag)}
         assert kept == pytest.approx({row["step"]: row[name] for row in rows if name in row})

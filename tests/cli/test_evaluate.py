@@ -1,0 +1,144 @@
+"""`birnn eval`: its result, how many images, which data set and which network, the minimum."""
+
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from birnn_cli.data import strokes
+from birnn_cli.runs import checkpoint
+from tests.cli.conftest import assert_refused
+from tests.conftest import run_birnn
+
+EVAL_KEYS = [
+    *("command", "status", "checkpoint", "dataset", "split", "n", "correct", "accuracy", "ci95", "loss"),
+    *("ece", "per_class", "confusion", "seconds"),
+]
+
+
+def test_eval_scores_the_first_128_test_images_as_the_notebook_does(
+    here: Path, data: dict[str, str]
+) -> None:
+    values = run_birnn("eval", "--json", cwd=here, **data).json
+    assert list(values) == EVAL_KEYS
+    assert (values["command"], values["status"], values["split"], values["n"]) == (
+        *("eval", "ok", "test"),
+        128,
+    )
+    assert values["dataset"] == "mnist"
+    assert values["accuracy"] == values["correct"] / 128
+    assert values["ci95"][0] < values["accuracy"] < values["ci95"][1]
+    confusion = np.array(values["confusion"])
+    assert confusion.trace() == values["correct"]
+    labels = strokes.draw("test", 128)[1]
+    assert confusion.sum(axis=1).tolist() == np.bincount(labels, minlength=10).tolist()
+    assert [score["label"] for score in values["per_class"]] == list("0123456789")
+    assert set(values["per_class"][0]) == {"label", "n", "correct", "accuracy"}
+
+
+@pytest.mark.parametrize(
+    ("options", "n"),
+    [(("-n", 7), 7), (("--all",), 150), (("--split", "validation", "--all"), 5000)],
+)
+def test_eval_reads_as_many_as_asked(
+    options: tuple[object, ...], n: int, here: Path, data: dict[str, str]
+) -> None:
+    assert run_birnn("eval", "--json", *options, cwd=here, **data).json["n"] == n
+
+
+def test_validation_scores_are_those_that_training_found(here: Path, data: dict[str, str]) -> None:
+    """Torch found them while training, NumPy finds them again."""
+    values = run_birnn("eval", "--split", "validation", "--all", "--json", cwd=here, **data).json
+    found = checkpoint.load(here / "runs" / "notebook-1" / "checkpoint.safetensors").metadata.validation
+    assert found is not None
+    assert values["accuracy"] == found["accuracy"]
+    assert values["loss"] == pytest.approx(found["loss"], rel=1e-5)
+
+
+def test_more_images_than_there_are_is_an_error_that_names_the_size(
+    here: Path, data: dict[str, str]
+) -> None:
+    assert_refused(run_birnn("eval", "-n", 151, "-q", cwd=here, **data), "150 images", "151")
+
+
+def test_a_missed_minimum_exits_with_3_and_still_reports(here: Path, data: dict[str, str]) -> None:
+    done = run_birnn("eval", "--min-accuracy", 0.9999, "--json", cwd=here, **data)
+    assert done.code == 3
+    assert (done.json["status"], done.json["error"]["code"]) == ("below-minimum", "below-minimum")
+    assert done.json["n"] == 128
+    assert run_birnn("eval", "--min-accuracy", 0, cwd=here, **data).code == 0
+
+
+def test_the_table_can_be_read_at_80_columns(here: Path, data: dict[str, str]) -> None:
+    done = run_birnn("eval", "--all", cwd=here, **data)
+    assert max(map(len, done.out.splitlines())) <= 80
+    rows = [line.split() for line in done.out.splitlines() if line.strip()[:2].strip().isdigit()]
+    assert [row[0] for row in rows if len(row) > 11] == list("0123456789")
+
+
+def test_eval_never_falls_back_on_other_data(here: Path) -> None:
+    done = run_birnn("eval", "--json", cwd=here)
+    assert (done.code, done.json["error"]["code"]) == (1, "data-unavailable")
+    assert done.json["command"] == "eval" and done.json["status"] == "error"
+
+
+def test_eval_refuses_a_data_set_of_other_classes(here: Path, tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for number in range(30):
+            Image.new("L", (28, 28), 200).save(tmp_path / "pets" / name / f"{number}.png")
+    done = run_birnn("eval", "--dataset", "pets", "-n", 1, "-q", cwd=here)
+    assert_refused(done, "cat dog", "0 1 2 3 4 5 6 7 8 9")
+
+
+def test_an_unknown_data_set_is_named_with_those_there_are(here: Path) -> None:
+    for command in ("train", "eval"):
+        done = run_birnn(command, "--dataset", "mnits", "-q", cwd=here)
+        assert_refused(done, "'mnits'", "mnist", "strokes")
+
+
+def test_the_newest_complete_run_is_the_default(here: Path, data: dict[str, str]) -> None:
+    """Newest by the time in the checkpoint, whatever the files' times and names are."""
+    first = here / "runs" / "notebook-1" / checkpoint.FILE_NAME
+    saved = checkpoint.load(first)
+    for name, seconds, complete in (("zz", -5, True), ("aa", 5, True), ("unfinished", 9, False)):
+        shutil.copytree(first.parent, here / "runs" / name)
+        moved = datetime.fromtimestamp(
+            datetime.fromisoformat(saved.metadata.saved_at).timestamp() + seconds
+        )
+        about = {
+            **vars(saved.metadata),
+            "saved_at": moved.astimezone().isoformat(),
+            "complete": complete,
+        }
+        checkpoint.save(
+            here / "runs" / name / checkpoint.FILE_NAME,
+            checkpoint.Checkpoint(
+                metadata=checkpoint.CheckpointMetadata(**about),
+                weights=saved.weights,
+                training=saved.training,
+            ),
+        )
+    done = run_birnn("eval", "--json", cwd=here, **data)
+    assert done.json["checkpoint"] == "runs/aa/checkpoint.safetensors"
+    assert "runs/aa" in done.err and "the shipped model" in done.err
+    newest = here / "runs" / "aa" / checkpoint.FILE_NAME
+    newest.write_bytes(newest.read_bytes()[:-1] + b"?")
+    done = run_birnn("eval", "--json", cwd=here, **data)
+    assert done.json["checkpoint"] == "runs/notebook-1/checkpoint.safetensors"
+    assert "passed over: runs/aa" in done.err
+
+
+def test_a_damaged_checkpoint_that_is_named_is_an_error(here: Path, data: dict[str, str]) -> None:
+    saved = here / "runs" / "notebook-1" / checkpoint.FILE_NAME
+    saved.write_bytes(saved.read_bytes()[:-1] + b"?")
+    done = run_birnn("eval", "--checkpoint", "runs/notebook-1", cwd=here, **data)
+    assert_refused(done, "is damaged", "SHA-256")
+
+
+def test_a_flag_beats_the_environment(here: Path, small_data: Path) -> None:
+    done = run_birnn("eval", "--data-dir", small_data, "--json", cwd=here, BIRNN_DATA_DIR="nowhere")
+    assert done.code == 0, done.err
