@@ -45,7 +45,7 @@ LINE_END = 0.03
 LINE_WIDTH = 0.015
 # Fraction of the highest digit's height below which ink is a dot, a dash or a broken piece, not a digit.
 MIN_DIGIT_HEIGHT = 0.5
-# Fraction of the narrower one's width: parts whose columns overlap by more are one digit.
+# Overlap of two digits' columns, at most, as a fraction of the narrower one's width.
 MAX_OVERLAP = 0.25
 
 
