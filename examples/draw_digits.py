@@ -1,4 +1,4 @@
-"""Draw the example pictures, as people bring them, and what the network reads of each and answers.
+"""Draw example pictures as people bring them, what the network reads of each, and its prediction.
 
 python examples/draw_digits.py
 """
@@ -18,23 +18,35 @@ from birnn_cli.runs import checkpoint, folders
 HERE = Path(__file__).parent
 DIGITS, SHEET = HERE / "digits", HERE / "what_the_network_reads.png"
 STAGES, EXPLAINED = HERE / "how_a_photo_is_read.png", HERE / "how_an_answer_comes_about.png"
+# Pixels on each side of a picture on the sheet, and between two of them.
 TILE, GAP = 112, 16
+# How far digits lean to the right at the top, for each unit of height.
 SLANT = 0.15
 
 
-def stencil(label: int, way: int, size: tuple[int, int], height: float, pen: float) -> Image.Image:
-    """A digit in white on black, in the middle of a picture of this size, with a round pen."""
-    own = strokes.templates()[label][way]
-    points = own.curve @ own.controls
+def write_digit(
+    digit: int, template: int, size: tuple[int, int], height: float, pen_width: float
+) -> Image.Image:
+    """A digit in white on black, in the middle of a picture, written with a round pen.
+
+    Args:
+        digit: 0 to 9.
+        template: Which of the digit's templates.
+        size: Width and height of the picture, in pixels.
+        height: Of the digit, in pixels.
+        pen_width: In pixels.
+    """
+    chosen = strokes.templates()[digit][template]
+    points = chosen.spline @ chosen.control_points
     points[:, 0] -= SLANT * points[:, 1]
     low, high = points.min(axis=0), points.max(axis=0)
     points = (points - (low + high) / 2) * (height / (high - low)[1]) + np.array(size) / 2
-    # Drawn at four times its size and averaged down: smooth edges.
+    # It is drawn at four times its size and averaged down, for smooth edges.
     large = Image.new("L", (4 * size[0], 4 * size[1]))
-    draw, start, radius = ImageDraw.Draw(large), 0, 2 * pen
-    for end in own.ends:
+    draw, start, radius = ImageDraw.Draw(large), 0, 2 * pen_width
+    for end in chosen.curve_ends:
         curve = 4 * points[start:end]
-        draw.line(curve.ravel().tolist(), fill=255, width=round(4 * pen), joint="curve")
+        draw.line(curve.ravel().tolist(), fill=255, width=round(4 * pen_width), joint="curve")
         for x, y in curve.tolist():
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
         start = end
@@ -57,36 +69,36 @@ def photo(ink: Image.Image) -> Image.Image:
 
 
 def transparent(ink: Image.Image) -> Image.Image:
-    """Black ink on nothing."""
+    """Black ink on a transparent background."""
     picture = Image.new("RGBA", ink.size, "black")
     picture.putalpha(ink)
     return picture
 
 
 def sixteen_bits(ink: Image.Image) -> Image.Image:
-    """Dark ink in 65,536 levels of grey, of which it uses the upper half."""
+    """Dark ink with 16 bits a pixel."""
     return Image.fromarray((60_000 - 100 * np.asarray(ink, np.uint16)).astype(np.uint16))
 
 
 def pictures() -> dict[str, Image.Image]:
-    """Every example by its file's name, which begins with the digit that it shows."""
+    """Every example by its file name, which begins with the digit that it shows."""
     small, labels = strokes.sample("examples", 100)
     return {
         "1-mnist.png": Image.fromarray(small[labels == 1][3]),
-        "0-pencil.png": paint(stencil(0, 1, (800, 1000), 420, 5), "#fdfdfd", "#8a8a8a"),
-        "2-tiny.bmp": paint(stencil(2, 0, (24, 30), 22, 2.4), "white", "black"),
-        "3-marker.png": paint(stencil(3, 1, (400, 400), 300, 34), "white", "black"),
-        "4-16-bit.tif": sixteen_bits(stencil(4, 1, (300, 320), 220, 14)),
-        "5-blackboard.webp": paint(stencil(5, 1, (640, 480), 330, 22), "#1f3d2f", "#f2f2e6"),
-        "6-palette.gif": paint(stencil(6, 0, (160, 200), 150, 13), "#ffe9a8", "#7a1020").quantize(8),
-        "7-photo.jpg": photo(stencil(7, 2, (1200, 900), 560, 24)),
-        "8-inverted.png": stencil(8, 0, (256, 256), 170, 16),
-        "9-transparent.png": transparent(stencil(9, 0, (200, 260), 190, 15)),
+        "0-pencil.png": paint(write_digit(0, 1, (800, 1000), 420, 5), "#fdfdfd", "#8a8a8a"),
+        "2-tiny.bmp": paint(write_digit(2, 0, (24, 30), 22, 2.4), "white", "black"),
+        "3-marker.png": paint(write_digit(3, 1, (400, 400), 300, 34), "white", "black"),
+        "4-16-bit.tif": sixteen_bits(write_digit(4, 1, (300, 320), 220, 14)),
+        "5-blackboard.webp": paint(write_digit(5, 1, (640, 480), 330, 22), "#1f3d2f", "#f2f2e6"),
+        "6-palette.gif": paint(write_digit(6, 0, (160, 200), 150, 13), "#ffe9a8", "#7a1020").quantize(8),
+        "7-photo.jpg": photo(write_digit(7, 2, (1200, 900), 560, 24)),
+        "8-inverted.png": write_digit(8, 0, (256, 256), 170, 16),
+        "9-transparent.png": transparent(write_digit(9, 0, (200, 260), 190, 15)),
     }
 
 
 def sheet(answers: list[prediction.Prediction]) -> Image.Image:
-    """Each picture, the 28 by 28 that the network reads of it, and its answer."""
+    """A sheet with each picture, the 28×28 pixels that the network reads of it, and its prediction."""
     step, font = TILE + GAP, ImageFont.load_default(20)
     page = Image.new("RGB", (GAP + step * len(answers), 2 * step + GAP + 30), "white")
     draw = ImageDraw.Draw(page)
@@ -109,15 +121,15 @@ def sheet(answers: list[prediction.Prediction]) -> Image.Image:
 
 
 def main() -> None:
-    """Draw all pictures, have the shipped model read them, and draw how it does."""
+    """Draw all pictures, have the shipped model read them, and draw how it reads them."""
     DIGITS.mkdir(exist_ok=True)
     for name, picture in pictures().items():
         picture.save(DIGITS / name, quality=85)
     shipped = checkpoint.load(folders.SHIPPED)
     answers = list(prediction.predict(shipped, prediction.find_inputs([str(DIGITS)])))
     sheet(answers).save(SHEET, optimize=True)
-    reading = read.read_stages((DIGITS / "7-photo.jpg").read_bytes())
-    Image.fromarray(draw_stages(reading)).save(STAGES, optimize=True)
+    stages = read.read_stages((DIGITS / "7-photo.jpg").read_bytes())
+    Image.fromarray(draw_stages(stages)).save(STAGES, optimize=True)
     show_explanation(EXPLAINED, shipped, answers[7])
 
 

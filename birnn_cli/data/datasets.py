@@ -28,7 +28,7 @@ class DataSet:
         classes: The labels' names, in the order of their numbers.
         reader: How a user's picture becomes one of its images.
         size: How many images a split holds.
-        read: Reads the first so many images of a split: (n, 28, 28) uint8, and labels (n,) int64.
+        read: Reads the first n images of a split, (n, 28, 28) uint8, and their labels, (n,) int64.
     """
 
     name: str

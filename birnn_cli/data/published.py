@@ -18,7 +18,7 @@ from birnn_cli.reader.normalise import SIDE
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
-# The first so many of a set's training images are its validation split.
+# Images in the validation split: the first ones of the published training images.
 NUM_VALIDATION = 5000
 
 
@@ -48,19 +48,27 @@ class PublishedSet:
         """Where its four files belong."""
         return [data_dir / self.folder / "raw" / name for name in (*self.images, *self.labels)]
 
+    def image_file(self, data_dir: Path, split: Split) -> Path:
+        """The file with the images of a split; training and validation share one."""
+        return data_dir / self.folder / "raw" / self.images[split == "test"]
+
+    def label_file(self, data_dir: Path, split: Split) -> Path:
+        """The file with the labels of a split; training and validation share one."""
+        return data_dir / self.folder / "raw" / self.labels[split == "test"]
+
     def size(self, data_dir: Path, split: Split) -> int:
         """How many images a split holds.
 
         Raises:
             DataError: The images' file is damaged, or has no more training images than validation takes.
         """
-        train, test, *_ = self.files(data_dir)
+        file = self.image_file(data_dir, split)
+        total = len(_read_images(file))
         if split == "test":
-            return len(_read_images(test))
-        total = len(_read_images(train))
+            return total
         if total <= NUM_VALIDATION:
             raise DataError(
-                f"{train} holds {total:,} images, expected more than {NUM_VALIDATION:,}: the first "
+                f"{file} holds {total:,} images, expected more than {NUM_VALIDATION:,}: the first "
                 f"{NUM_VALIDATION:,} are for validation"
             )
         return NUM_VALIDATION if split == "validation" else total - NUM_VALIDATION
@@ -71,12 +79,11 @@ class PublishedSet:
         Raises:
             DataError: A file is damaged.
         """
-        part = 1 if split == "test" else 0
-        files = self.files(data_dir)
-        images_file, labels_file = files[part], files[2 + part]
-        images, labels = _read_images(images_file), self._read_labels(labels_file)
+        images = _read_images(self.image_file(data_dir, split))
+        label_file = self.label_file(data_dir, split)
+        labels = self._read_labels(label_file)
         if len(images) != len(labels):
-            raise damaged(labels_file, f"{len(labels):,} labels", f"{len(images):,} images")
+            raise damaged(label_file, f"{len(labels):,} labels", f"{len(images):,} images")
         start = NUM_VALIDATION if split == "train" else 0
         images = images[start : start + samples]
         if self.transposed:

@@ -99,8 +99,7 @@ def _all_steps(sequence: Float, weights: _Direction) -> Float:
 def _single_backward_step(last_row: Float, weights: _Direction) -> Float:
     """The backward direction's output (batch, hidden) at the last row (batch, inputs), its first step.
 
-    It stands in for 28 steps where the read-out sees no other: see
-    `Architecture.has_single_backward_step`.
+    The read-out `last` sees no other step, so that the 27 later ones are not computed.
     """
     return _all_steps(last_row[None], weights)[0]  # type: ignore[no-any-return]
 

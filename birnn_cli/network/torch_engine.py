@@ -125,9 +125,8 @@ def _torch_name(name: str) -> str:
 def _single_backward_step(last_row: Tensor, lstm: nn.LSTM) -> Tensor:
     """The backward direction's output (batch, hidden) at the last row (batch, inputs), its first step.
 
-    It stands in for 28 steps where the read-out sees no other: see
-    `Architecture.has_single_backward_step`. From zero states, the recurrent weights and the forget gate
-    have no effect.
+    The read-out `last` sees no other step, so that the 27 later ones are not computed.
+    From zero states, the recurrent weights and the forget gate have no effect.
     """
     weight, bias = cast(Tensor, lstm.weight_ih_l0), cast(Tensor, lstm.bias_ih_l0)
     gates = nn.functional.linear(last_row, weight, bias)

@@ -53,7 +53,7 @@ def decode(content: bytes, *, full_size: bool = True) -> Pixels:
         with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
             if not full_size:
                 picture.draft("L", (DRAFT_SIDE, DRAFT_SIDE))
-            return to_grey(ImageOps.exif_transpose(picture))
+            return to_grey(picture)
     except UnidentifiedImageError:
         raise ImageError(f"this is no picture, expected {', '.join(FORMATS)}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -64,10 +64,11 @@ def decode(content: bytes, *, full_size: bool = True) -> Pixels:
 
 
 def to_grey(picture: Image.Image) -> Pixels:
-    """The grey levels of a Pillow picture of any mode: (height, width) uint8.
+    """The grey levels of a Pillow picture of any mode, turned upright by EXIF: (height, width) uint8.
 
     Transparent pixels become paper, so that ink on a transparent background is read as ink.
     """
+    picture = ImageOps.exif_transpose(picture)
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
         levels = np.asarray(picture, np.float64)
         # Pillow's own conversion would cut such levels off at 255. They are 16 bits deep, unless none of

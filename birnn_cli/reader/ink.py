@@ -45,7 +45,7 @@ LINE_END = 0.03
 LINE_WIDTH = 0.015
 # Fraction of the highest digit's height below which ink is a dot, a dash or a broken piece, not a digit.
 MIN_DIGIT_HEIGHT = 0.5
-# Fraction of the narrower one's width: parts whose columns overlap by more are one digit.
+# Overlap of two digits' columns, at most, as a fraction of the narrower one's width.
 MAX_OVERLAP = 0.25
 
 
@@ -90,8 +90,8 @@ def _measure(contrast: FloatImage) -> tuple[float, float, float]:
     """Otsu's threshold, the contrast of the ink above it, and the paper's noise, all in grey levels."""
     threshold = otsu_threshold(contrast.clip(0, None))
     ink, paper = contrast[contrast > threshold], paper_levels(contrast)
-    # The noise is the standard deviation of a normal distribution with the median absolute deviation
-    # of the levels below the paper's median: above the median there may be faint ink.
+    # Below the paper's median there is only noise; above it there may be faint ink. The median deviation
+    # times 1.4826 is the standard deviation of a normal distribution.
     middle = float(np.median(paper))
     noise = 1.4826 * (middle - float(np.median(paper[paper <= middle])))
     return threshold, float(np.median(ink)) if len(ink) else 0.0, noise

@@ -29,7 +29,7 @@ SURFACE_FITS = 6
 SURFACE_TOLERANCE = 8.0
 # Pixels on the longer side at which the paper under the strokes is estimated.
 PAPER_SIDE = 128
-# Width of the widest stroke that can be told from the paper, as a fraction of the longer side.
+# Width of the widest stroke that can be distinguished from the paper, as a fraction of the longer side.
 MAX_STROKE_WIDTH = 0.35
 # Width of an ordinary stroke, as a fraction of the longer side.
 USUAL_STROKE_WIDTH = 0.08

@@ -16,9 +16,9 @@ Pixels = NDArray[np.uint8]
 SIDE = 28
 # Pixels on each side of the box that the digit fills in it.
 BOX_SIZE = 20
-# Pixels of the box that a stroke is at least wide; MNIST's own pens are 2 to 4 pixels wide.
+# Width of the thinnest stroke, in pixels of the box; MNIST's own strokes are 2 to 4 pixels wide.
 MIN_PEN_WIDTH = 2.0
-# Strokes are measured and thickened at this multiple of the box's size.
+# How many times larger than the box strokes are measured and thickened, before they are scaled down.
 THICKENING_SCALE = 3
 # Fraction of the highest contrast from which a pixel counts as inside a stroke.
 STROKE_CONTRAST = 0.35

@@ -1,4 +1,4 @@
-"""Pictures of no digit: drawn the same each time, and taught as what to be unsure of."""
+"""Pictures that show no digit: drawn the same each time, and read as unsure."""
 
 import math
 from collections.abc import Callable
@@ -44,24 +44,24 @@ def test_the_loss_on_images_of_a_class_is_what_it_is_without_outliers() -> None:
     torch.testing.assert_close(cross_entropy_with_outliers(logits, labels), own)
 
 
-def test_training_with_outliers_brings_doubt_about_others_of_their_kind() -> None:
+def test_training_with_outliers_makes_other_outliers_less_certain() -> None:
     images, labels = strokes.sample("train", 1000)
     unseen = torch.from_numpy(outliers.sample(300)) / 255
 
-    def surest(share: float) -> float:
+    def mean_certainty(fraction: float) -> float:
         recipe = RECIPES["fast"].override({"samples": 20_000, "hidden_size": 32, "precision": "float32"})
         drawn = outliers.sample(400), np.full(400, outliers.NO_CLASS)
         training = TrainingLoop(
-            *(recipe.override({"mix_outliers": share}), 10, 0, torch.device("cpu")),
+            *(recipe.override({"mix_outliers": fraction}), 10, 0, torch.device("cpu")),
             *((images, labels), (images[:10], labels[:10])),
-            [("outliers", share, drawn)],
+            [("outliers", fraction, drawn)],
         )
         for _ in training.steps():
             pass
         with torch.no_grad():
             return training.network(unseen).softmax(dim=1).amax(dim=1).mean().item()
 
-    assert surest(0.2) < surest(0.0) - 0.1
+    assert mean_certainty(0.2) < mean_certainty(0.0) - 0.1
 
 
 SHIPPED = checkpoint.load(folders.SHIPPED)
@@ -69,8 +69,8 @@ SIDE, COUNT = 160, 40
 Random = np.random.Generator
 
 
-def share_of_ok(folder: Path, pictures: list[Image.Image]) -> float:
-    """Of some pictures, the share that the shipped model's answer calls `ok`."""
+def fraction_ok(folder: Path, pictures: list[Image.Image]) -> float:
+    """The fraction of some pictures that the shipped model reads as `ok`."""
     for number, picture in enumerate(pictures):
         picture.save(folder / f"{number}.png")
     inputs = [Input(str(folder / f"{number}.png")) for number in range(len(pictures))]
@@ -82,7 +82,7 @@ def page() -> Image.Image:
 
 
 def character(characters: str) -> Callable[[Random], Image.Image]:
-    """In Pillow's own font, which no training has seen."""
+    """Draws one of some characters in Pillow's own font, which no training has seen."""
 
     def draw(random: Random) -> Image.Image:
         picture, font = page(), ImageFont.load_default(float(random.integers(60, 120)))
@@ -120,19 +120,19 @@ def noise(random: Random) -> Image.Image:
     ],
     ids=["noise", "blank", "scribble", "word", "letter", "sign"],
 )
-def test_the_shipped_model_calls_few_pictures_of_no_digit_ok(
+def test_the_shipped_model_is_unsure_of_pictures_that_show_no_digit(
     kind: Callable[[Random], Image.Image], most: float, tmp_path: Path
 ) -> None:
     random = np.random.default_rng(4)
-    assert share_of_ok(tmp_path, [kind(random) for _ in range(COUNT)]) <= most
+    assert fraction_ok(tmp_path, [kind(random) for _ in range(COUNT)]) <= most
 
 
-def test_the_shipped_model_calls_printed_digits_ok(tmp_path: Path) -> None:
+def test_the_shipped_model_is_sure_of_printed_digits(tmp_path: Path) -> None:
     random = np.random.default_rng(4)
-    assert share_of_ok(tmp_path, [character("0123456789")(random) for _ in range(COUNT)]) >= 0.9
+    assert fraction_ok(tmp_path, [character("0123456789")(random) for _ in range(COUNT)]) >= 0.9
 
 
-def test_the_shipped_model_doubts_at_most_one_in_a_hundred_test_images(
+def test_the_shipped_model_is_unsure_of_at_most_one_in_a_hundred_test_images(
     real_mnist: Path, tmp_path: Path
 ) -> None:
     pictures, _ = open_data_set("mnist", real_mnist).load("test", 2000)

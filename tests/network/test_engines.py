@@ -1,6 +1,5 @@
-"""The network: TensorFlow's numbers, torch's own layer, NumPy beside torch, and what it can see."""
+"""Both engines: against TensorFlow, against torch's own layer, and against each other."""
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from torch import nn
 from birnn_cli.data import strokes
 from birnn_cli.data.datasets import open_data_set
 from birnn_cli.network import numpy_engine
-from birnn_cli.network.architecture import LIMITS, Architecture
+from birnn_cli.network.architecture import Architecture
 from birnn_cli.network.rows import to_rows
 from birnn_cli.network.torch_engine import BiRNN
 from birnn_cli.runs import checkpoint
@@ -33,7 +32,7 @@ NETWORKS = [
 
 
 def drawn(architecture: Architecture, seed: int = 0) -> BiRNN:
-    """A network with weights of its recipe's spread."""
+    """A network with random weights."""
     network = BiRNN(architecture)
     network.initialise(random_generator(seed, "weights", 0), 1.0)
     return network
@@ -95,13 +94,6 @@ def test_three_steps_of_adam_are_tensorflows() -> None:
             assert np.sqrt(np.mean(difference**2)) < 1e-7, name
 
 
-def test_the_notebooks_network_has_its_number_of_parameters() -> None:
-    architecture = RECIPES["notebook"].architecture(10)
-    assert architecture.num_parameters == 163_338
-    weights = BiRNN(architecture).named_weights()
-    assert sum(weight.numel() for weight in weights.values()) == 163_338
-
-
 def test_first_weights_are_glorot_over_the_joint_kernel_and_normal_in_the_head() -> None:
     weights = as_numpy(drawn(Architecture()))
     bound = (6 / 668) ** 0.5
@@ -154,7 +146,7 @@ def test_one_layer_equals_torchs_bidirectional_lstm(readout: Any) -> None:
 
 
 @pytest.mark.parametrize("architecture", NETWORKS, ids=str)
-def test_numpy_reads_as_torch_does(architecture: Architecture) -> None:
+def test_numpy_computes_the_same_logits_as_torch(architecture: Architecture) -> None:
     network = drawn(architecture)
     rows = to_rows(strokes.sample("test", 300)[0])
     with torch.no_grad():
@@ -192,7 +184,7 @@ def test_shipped_network_reads_all_real_test_images_alike_in_numpy_and_torch(rea
     assert (found.argmax(axis=1) == labels).mean() > 0.985
 
 
-def test_batches_of_any_size_read_alike() -> None:
+def test_images_have_the_same_logits_in_batches_of_any_size() -> None:
     architecture = NETWORKS[-1]
     weights, rows = as_numpy(drawn(architecture)), to_rows(strokes.sample("test", 300)[0])
     whole = numpy_engine.logits(architecture, weights, rows)
@@ -202,8 +194,8 @@ def test_batches_of_any_size_read_alike() -> None:
 
 
 @pytest.mark.parametrize("readout", ["last", "states", "pool"])
-def test_what_the_backward_direction_sees(readout: Any) -> None:
-    """With the forward half cut off the head, `last` sees one row and the others see all."""
+def test_the_backward_direction_sees_one_row_with_the_readout_last_and_else_all(readout: Any) -> None:
+    """The head's weights for the forward direction are zero, so that only the backward one is seen."""
     network = drawn(Architecture(hidden_size=8, readout=readout))
     with torch.no_grad():
         for start in range(0, network.architecture.num_features, 16):
@@ -214,7 +206,7 @@ def test_what_the_backward_direction_sees(readout: Any) -> None:
     assert seen.tolist() == [readout != "last"] * 27 + [True]
 
 
-def test_masked_units_are_as_if_their_weights_were_none() -> None:
+def test_a_masked_unit_has_no_influence() -> None:
     network = drawn(Architecture(hidden_size=4, num_layers=2, readout="pool"))
     rows, mask = torch.rand(3, 28, 28), torch.ones(3, 8)
     assert torch.equal(network(rows), network(rows, [mask]))
@@ -224,19 +216,3 @@ def test_masked_units_are_as_if_their_weights_were_none() -> None:
         for lstm in (network.layers[1].fw, network.layers[1].bw):
             lstm.weight_ih_l0[:, 5] = 0
     torch.testing.assert_close(masked, network(rows))
-
-
-@pytest.mark.parametrize("name", LIMITS)
-def test_absurd_sizes_are_refused(name: str) -> None:
-    for size in (0, -1, LIMITS[name] + 1):
-        with pytest.raises(ValueError, match=name):
-            Architecture(**{name: size})
-
-
-def test_shapes_follow_the_sizes() -> None:
-    shapes = Architecture(hidden_size=5, num_layers=2, readout="pool", num_classes=3).parameter_shapes()
-    assert shapes["layers.0.fw.weight_ih"] == (20, 28)
-    assert shapes["layers.1.bw.weight_ih"] == (20, 10)
-    assert shapes["layers.1.fw.weight_hh"] == (20, 5)
-    assert shapes["head.weight"] == (3, 20)
-    assert all(a != b for a, b in pairwise(shapes))

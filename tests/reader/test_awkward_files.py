@@ -1,4 +1,4 @@
-"""A hundred awkward files of one 7: each is read as the plain picture is, or refused in words."""
+"""A hundred awkward files of one 7: each is read as a 7."""
 
 import io
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from birnn_cli.runs import checkpoint, folders
 
 
 def drawing(side: int = 300, pen: int = 16, ink: int = 20, paper: int = 240) -> Image.Image:
-    """A 7 of straight strokes, off the middle of its page; no turned or mirrored one is a 7."""
+    """A 7 of straight strokes, off the centre of its page; turned or mirrored, it is no 7."""
     page = Image.new("L", (side, side), paper)
     points = [(0.25, 0.2), (0.62, 0.2), (0.40, 0.78)]
     ImageDraw.Draw(page).line([(x * side, y * side) for x, y in points], ink, pen, joint="curve")
@@ -41,7 +41,7 @@ def by_opencv(ending: str, levels: np.ndarray) -> bytes:
 
 
 def turned(kind: str, orientation: int) -> bytes:
-    """The 7 as a camera stores it that was held otherwise, with EXIF's word for how to hold it."""
+    """The 7 as a turned camera stores it, with the EXIF orientation that turns it upright."""
     undo = {
         **{2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180},
         **{4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE},
@@ -54,8 +54,8 @@ def turned(kind: str, orientation: int) -> bytes:
     return encode(stored, kind, exif=exif)
 
 
-def on_nothing(ink: int, mode: str) -> Image.Image:
-    """Ink of one grey on full transparency."""
+def on_transparency(ink: int, mode: str) -> Image.Image:
+    """Ink of one grey level on a transparent background."""
     alpha = Image.fromarray(255 - np.asarray(drawing(ink=0, paper=255)))
     grey = Image.new("L", alpha.size, ink)
     return Image.merge("LA", (grey, alpha)).convert(mode)
@@ -68,7 +68,7 @@ def on_a_page(width: int, height: int) -> Image.Image:
 
 
 def files() -> Iterator[tuple[str, bytes]]:
-    """Every file and its name."""
+    """The name and the content of every file."""
     modes = {
         "PNG": ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"],
         "JPEG": ["L", "RGB", "CMYK", "YCbCr"],
@@ -113,12 +113,15 @@ def files() -> Iterator[tuple[str, bytes]]:
         for mode in ("LA", "RGBA"):
             for kind in ("PNG", "WEBP", "TIFF"):
                 if (kind, mode) != ("WEBP", "LA"):
-                    yield f"{kind} {mode} ink {ink} on nothing", encode(on_nothing(ink, mode), kind)
+                    yield (
+                        f"{kind} {mode} ink {ink} on transparency",
+                        encode(on_transparency(ink, mode), kind),
+                    )
     palette = Image.fromarray((LEVELS < 128).astype(np.uint8), "P")
     for ink in (0, 255):
         palette.putpalette([128, 128, 128, ink, ink, ink])
-        yield f"PNG palette ink {ink} on nothing", encode(palette, "PNG", transparency=0)
-        yield f"GIF palette ink {ink} on nothing", encode(palette, "GIF", transparency=0)
+        yield f"PNG palette ink {ink} on transparency", encode(palette, "PNG", transparency=0)
+        yield f"GIF palette ink {ink} on transparency", encode(palette, "GIF", transparency=0)
     for colours in ((0, 0, 160), (200, 0, 0), (0, 110, 0), (110, 110, 110)):
         picture = Image.composite(
             Image.new("RGB", PAGE.size, "white"),
@@ -148,7 +151,7 @@ NETWORK = checkpoint.load(folders.SHIPPED)
 
 
 def label(content: bytes) -> str | None:
-    """What the shipped model says; None where there is no ink."""
+    """What the shipped model reads; None where there is no ink."""
     pixels = read.read_pixels(content)
     if pixels is None:
         return None
@@ -157,12 +160,12 @@ def label(content: bytes) -> str | None:
     return config.classes[int(logits.argmax())]
 
 
-def test_there_are_a_hundred() -> None:
+def test_there_are_a_hundred_files() -> None:
     assert len(FILES) >= 100
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_an_awkward_file_is_read_as_the_plain_picture_is(name: str) -> None:
+def test_an_awkward_file_is_read_as_a_7(name: str) -> None:
     assert label(FILES[name]) == "7"
 
 
@@ -170,11 +173,11 @@ def test_an_awkward_file_is_read_as_the_plain_picture_is(name: str) -> None:
     "size", [(1, 1), (1, 500), (500, 1), (2, 2), (3, 900)], ids=lambda size: f"{size[0]} by {size[1]}"
 )
 @pytest.mark.parametrize("level", [0, 255])
-def test_a_picture_too_small_for_ink_holds_none(size: tuple[int, int], level: int) -> None:
+def test_a_picture_too_small_for_ink_has_none(size: tuple[int, int], level: int) -> None:
     assert label(encode(Image.new("L", size, level), "PNG")) is None
 
 
 @pytest.mark.parametrize("kind", ["PPM", "PCX", "TGA", "JPEG2000", "ICO", "PDF", "EPS"])
-def test_another_format_is_refused_by_name(kind: str) -> None:
+def test_another_format_is_refused_and_the_accepted_ones_are_named(kind: str) -> None:
     with pytest.raises(ImageError, match="expected PNG, JPEG, BMP, GIF, WEBP, TIFF"):
         read.read_pixels(encode(PAGE.convert("RGB"), kind))

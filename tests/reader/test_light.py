@@ -1,0 +1,71 @@
+"""The paper is subtracted: whether ink is dark or light, and whatever the light on it."""
+
+import numpy as np
+import pytest
+
+from birnn_cli.reader import read
+from tests.reader.pictures import DIGIT, encode, likeness, page
+
+
+@pytest.mark.parametrize(
+    ("ink", "paper"), [(0, 255), (255, 0), (90, 200), (200, 90), (120, 160), (60, 0)]
+)
+@pytest.mark.parametrize("side", [40, 280, 900])
+def test_ink_is_found_at_any_polarity_contrast_and_size(ink: int, paper: int, side: int) -> None:
+    assert likeness(read.read_pixels(encode(page(ink, paper, side)))) > 0.9
+
+
+@pytest.mark.parametrize("turn", range(4))
+@pytest.mark.parametrize(("ink", "paper"), [(40, 230), (220, 30)])
+def test_paper_that_is_bright_near_a_lamp_alone_is_still_paper(turn: int, ink: int, paper: int) -> None:
+    """The paper is bright near one corner alone; most of its border is as dark as ink is there."""
+    y, x = np.mgrid[0:1:560j, 0:1:560j]
+    lamp = 0.2 + 0.8 * np.exp(-2 * ((x - 0.3) ** 2 + (y - 0.2) ** 2))
+    levels = (page(ink, paper) * lamp).round().astype(np.uint8)
+    found = read.read_pixels(encode(np.rot90(levels, turn)))
+    assert found is not None
+    assert likeness(np.rot90(found, -turn)) > 0.9
+
+
+def page_in_light(kind: str) -> np.ndarray:
+    """Dark ink on light paper in uneven light."""
+    levels = page(60, 235).astype(np.float32)
+    side = len(levels)
+    y, x = np.mgrid[:side, :side] / (side / 2) - 1
+    light = {
+        "vignette": 1 - 0.3 * (x * x + y * y),
+        "from one side": 1 - 0.35 * (x + y),
+        "sharp shadow": np.where(0.8 * x + y > 0.5, 0.6, 1.0),
+        "desk beside the paper": np.where(x < -0.8, 0.2, 1.0),
+    }[kind]
+    return (levels * light).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("invert", [False, True])
+@pytest.mark.parametrize("kind", ["vignette", "from one side", "sharp shadow", "desk beside the paper"])
+def test_uneven_light_is_no_ink(kind: str, invert: bool) -> None:
+    levels = page_in_light(kind)
+    assert likeness(read.read_pixels(encode(255 - levels if invert else levels))) > 0.85
+
+
+@pytest.mark.parametrize("slope", [30, 120])
+def test_an_empty_page_in_uneven_light_has_no_ink(slope: int) -> None:
+    y, x = np.mgrid[:160, :160] / 160
+    for levels in (90 + slope * x, 90 + slope * (x + y) / 2, 90 + slope * x * y):
+        assert read.read_pixels(encode(levels.astype(np.uint8))) is None
+
+
+def test_ink_may_fill_almost_half_of_a_small_picture() -> None:
+    thick = np.zeros((14, 12), np.uint8)
+    thick[1:13, 3:9] = 255
+    found = read.read_pixels(encode(255 - thick))
+    assert found is not None and found[14, 14] > 200
+
+
+def test_the_option_invert_is_obeyed() -> None:
+    levels = page()
+    levels[:, :260] = 0  # most of the border is black now
+    found = read.read_pixels(encode(levels[:, 200:]), invert="yes")
+    assert found is not None
+    white = read.read_pixels(encode(np.pad(DIGIT, 20)), invert="no")
+    assert likeness(white) > 0.95
