@@ -19,11 +19,13 @@ def main() -> None:
     except KeyboardInterrupt:  # Ctrl-C before a command has begun, while Python still imports
         sys.exit(130)
     except SystemExit as end:
-        from birnn_cli.training.distributed import is_launched, leave
-
-        if is_launched():
-            leave(end.code if isinstance(end.code, int) else int(end.code is not None))
-        raise
+        if "TORCHELASTIC_RUN_ID" not in os.environ:
+            raise
+        # A process of `torchrun`: Python's own exit now and then ends in an abort there, since Gloo's
+        # threads, which may still hold tensors, are stopped while they wait for the interpreter.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
 
 
 if __name__ == "__main__":

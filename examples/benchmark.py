@@ -35,7 +35,7 @@ from birnn_cli.reader.decode import encode_png
 from birnn_cli.runs.recipes import RECIPES
 from birnn_cli.training import augment
 from birnn_cli.training.device import resolve_precision
-from birnn_cli.training.distributed import joined_group, leave
+from birnn_cli.training.distributed import joined_group
 from birnn_cli.training.loop import TrainingLoop
 
 CPU = torch.device("cpu")
@@ -157,7 +157,8 @@ def rate(batch_size: int, hidden_size: int, seconds: float) -> None:
         if group.is_leader:
             print(count * batch_size / (time.perf_counter() - started))
     if group.size > 1:
-        leave(0)
+        sys.stdout.flush()
+        os._exit(0)  # Gloo's threads may abort a plain exit
 
 
 def scale(seconds: float = 3.0, files: int = 100_000) -> None:

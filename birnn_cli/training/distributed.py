@@ -1,21 +1,17 @@
-"""Several processes that train as one, started by `torchrun`; without it a process is a group of one.
-
-torch is imported only where there is a group, so that the command line can ask whether there is one.
-"""
+"""Several processes that train as one, started by `torchrun`; without it a process is a group of one."""
 
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, TypeVar
+
+import torch
+from torch import distributed, nn
+from torch.distributed.rendezvous import rendezvous
 
 from birnn_cli.errors import BirnnError, DivergedError, InterruptedRunError, OtherProcessError
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-    from torch.distributed import Store  # type: ignore[attr-defined]
 
 # The key under which the group's store keeps the folder of its run.
 RUN_FOLDER_KEY = "birnn-run"
@@ -35,7 +31,7 @@ class Group:
 
     rank: int = 0
     size: int = 1
-    store: "Store | None" = None
+    store: distributed.Store | None = None  # type: ignore[name-defined]
 
     @property
     def is_leader(self) -> bool:
@@ -51,7 +47,7 @@ class Group:
         """The folder of the run that they had begun before `torchrun` started them again."""
         if self.store is None or not self.store.check([RUN_FOLDER_KEY]):
             return None
-        return self.store.get(RUN_FOLDER_KEY).decode()
+        return str(self.store.get(RUN_FOLDER_KEY).decode())
 
     def run_on_leader(self, work: Callable[[], T]) -> T:
         """Do some work in the leader alone, and give its result to every process.
@@ -61,8 +57,6 @@ class Group:
         """
         if self.size == 1:
             return work()
-        from torch import distributed
-
         result: list[Any] = [None]
         try:
             if self.is_leader:
@@ -86,7 +80,8 @@ class Group:
             result = work()
         except (BirnnError, OSError) as own:
             error = own
-        failed = self.all_gather(error is not None)
+        failed: list[Any] = [None] * self.size
+        distributed.all_gather_object(failed, error is not None)
         if error is not None and self.rank == failed.index(True):
             raise error
         if any(failed):
@@ -97,10 +92,7 @@ class Group:
         """The largest of the numbers that the processes have."""
         if self.size == 1:
             return own
-        import torch
-        from torch import distributed
-
-        largest = torch.tensor(own, device=_device())
+        largest = torch.tensor(own, device=_exchange_device())
         distributed.all_reduce(largest, distributed.ReduceOp.MAX)
         return int(largest)
 
@@ -108,39 +100,20 @@ class Group:
         """The sum over all processes of each value."""
         if self.size == 1:
             return list(values)
-        import torch
-        from torch import distributed
-
-        sums = torch.tensor(values, dtype=torch.float64, device=_device())
+        sums = torch.tensor(values, dtype=torch.float64, device=_exchange_device())
         distributed.all_reduce(sums)
         return sums.tolist()
 
-    def all_gather(self, value: T) -> list[T]:
-        """The value of every process, in the order of their ranks."""
-        if self.size == 1:
-            return [value]
-        from torch import distributed
-
-        values: list[Any] = [None] * self.size
-        distributed.all_gather_object(values, value)
-        return values
-
-    def parallel(self, network: "nn.Module") -> "nn.Module":
+    def parallel(self, network: nn.Module) -> nn.Module:
         """The network, with gradients averaged over the processes."""
-        if self.size == 1:
-            return network
-        from torch import nn
-
-        return nn.parallel.DistributedDataParallel(network)
+        return network if self.size == 1 else nn.parallel.DistributedDataParallel(network)
 
 
 ALONE = Group()
 
 
-def _device() -> str:
+def _exchange_device() -> str:
     """Where tensors must be that the processes exchange."""
-    from torch import distributed
-
     return "cuda" if distributed.get_backend() == "nccl" else "cpu"
 
 
@@ -149,24 +122,11 @@ def is_launched() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-def leave(code: int) -> NoReturn:
-    """End a process of a group at once, after its output is written.
-
-    Python's own exit now and then ends in an abort: Gloo's threads, which may still hold tensors of the
-    last exchange, are stopped while they wait for the interpreter.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def local_device(device: "torch.device") -> "torch.device":
+def local_device(device: torch.device) -> torch.device:
     """The GPU of this process, where each process of a group computes on its own."""
-    if device.type != "cuda" or not is_launched():
-        return device
-    import torch
-
-    return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    if device.type == "cuda" and is_launched():
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    return device
 
 
 @contextmanager
@@ -195,10 +155,6 @@ def joined_group(device: str | None) -> Iterator[Group]:
     if not is_launched():
         yield ALONE
         return
-    import torch
-    from torch import distributed
-    from torch.distributed.rendezvous import rendezvous
-
     on_cpu = device == "cpu" or not torch.cuda.is_available()
     if not on_cpu:  # NCCL exchanges Python objects by way of the current GPU
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
@@ -206,8 +162,8 @@ def joined_group(device: str | None) -> Iterator[Group]:
     # Processes that are started again have the same store: they must not read the old addresses in it.
     start = f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
     own = distributed.PrefixStore(start, store)  # type: ignore[attr-defined]
-    backend = "gloo" if on_cpu else "nccl"
     with _stdout_to_stderr():
+        backend = "gloo" if on_cpu else "nccl"
         distributed.init_process_group(backend, store=own, rank=rank, world_size=size)
     group = Group(rank, size, store)
     try:

@@ -24,11 +24,6 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
 
-def _never() -> int:
-    """Let the run go on."""
-    return 0
-
-
 def _say_nothing(*_: object) -> None:
     """Report nothing."""
 
@@ -45,7 +40,7 @@ class RunContext:
     """
 
     group: Group = ALONE
-    stop: Callable[[], int] = _never
+    stop: Callable[[], int] = lambda: 0
     warn: Callable[[str], None] = _say_nothing
     on_download: Callable[[int, int | None], None] = _say_nothing
 
@@ -107,7 +102,7 @@ class Run:
 
     @classmethod
     def begin(cls, *, context: RunContext = RunContext(), **options: Any) -> "Run":
-        """Begin a run: decide what it computes, find the data, make the folder.
+        """Begin a run: decide what it computes, load the data, make the folder.
 
         Args:
             context: What surrounds the run.
@@ -140,8 +135,7 @@ class Run:
 
         Args:
             context: What surrounds the run.
-            **options: Where given, they must equal the run's, but for `output`, `data_dir`,
-                `save_every`.
+            **options: As for `begin`; but for `output`, `data_dir`, `save_every` they must be the run's.
 
         Raises:
             BirnnError: There is no such run, it is in use, the options differ, or the data do.
