@@ -105,16 +105,7 @@ def versions(**others: str) -> dict[str, str]:
 
 
 def save(path: Path, checkpoint: Checkpoint, dtype: type = np.float32) -> None:
-    """Write a checkpoint, atomically.
-
-    Args:
-        path: Where to.
-        checkpoint: What.
-        dtype: `np.float32`, or `np.float16` to halve the file.
-
-    Raises:
-        OSError: It cannot be written; what was there is still there.
-    """
+    """Write a checkpoint, atomically; `np.float16` halves the file."""
     arrays: dict[str, NDArray[Any]] = {
         f"model.{name}": array.astype(dtype) for name, array in checkpoint.weights.items()
     }
@@ -131,10 +122,7 @@ def save(path: Path, checkpoint: Checkpoint, dtype: type = np.float32) -> None:
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint and check all of it: format, SHA-256, version, shapes, finite numbers.
-
-    Args:
-        path: A checkpoint file.
+    """Read a checkpoint file and check all of it: format, SHA-256, version, shapes, finite numbers.
 
     Raises:
         CheckpointError: It is not there, cannot be read, or fails a check.
@@ -194,11 +182,7 @@ def describe(path: Path, checkpoint: Checkpoint) -> dict[str, Any]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, Mapping[str, str]]]:
-    """A safetensors file and the texts of its header, of our format and version.
-
-    Raises:
-        CheckpointError: Whatever is wrong with it.
-    """
+    """A safetensors file and the texts of its header, of our format and version."""
     if path.exists() and not path.is_file():  # a pipe, whose opening would wait for a writer
         raise CheckpointError(f"{path} is no plain file, expected a checkpoint or a run folder")
     try:

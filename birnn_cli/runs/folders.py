@@ -24,15 +24,11 @@ SHIPPED = Path(__file__).with_name("shipped.safetensors")
 
 
 def refuse_existing_run(folder: Path) -> None:
-    """Refuse a folder that holds a run, finished or not.
-
-    Raises:
-        RunError: It does, or it is no folder.
-    """
+    """Refuse a folder that holds a run, finished or not, or files of something else."""
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file, expected a folder for the run: name another --output")
     if (folder / CONFIG).exists():
-        if _is_finished(folder):
+        if _finished(folder):
             raise RunError(f"{folder} holds a finished run: name another --output, or move it away")
         raise RunError(
             f"{folder} holds an unfinished run: go on with it by `birnn train --resume --output "
@@ -44,11 +40,7 @@ def refuse_existing_run(folder: Path) -> None:
 
 
 def lock_folder(folder: Path) -> "FileLock":
-    """Keep other processes out of a run folder until the lock is released or this process ends.
-
-    Raises:
-        RunError: Another process has locked it.
-    """
+    """Keep other processes out of a run folder until the lock is released or this process ends."""
     from filelock import FileLock, Timeout  # it loads asyncio, which predicting need not wait for
 
     lock = FileLock(folder / LOCK, blocking=False)
@@ -62,17 +54,14 @@ def lock_folder(folder: Path) -> "FileLock":
 
 
 def create(folder: Path | None, config: RunConfig) -> "tuple[Path, FileLock]":
-    """Make a run folder and describe the run in it, whole, before anything else is there.
+    """Make a run folder, lock it, and describe the run in it before anything else is there.
 
     Args:
         folder: Where; None takes the next free `runs/<recipe>-<number>`.
         config: What will be computed.
 
-    Returns:
-        The folder, and its lock.
-
     Raises:
-        RunError: The folder holds a run, or cannot be made.
+        RunError: The folder holds a run, is in use, or cannot be made.
     """
     try:
         if folder is None:
@@ -117,7 +106,7 @@ def lock_for_resuming(folder: Path | None) -> "tuple[Path, RunConfig, FileLock]"
     if folder is not None:
         config, _ = read_config(folder)  # before a lock is left in a folder that holds no run
         return folder, config, lock_folder(folder)
-    begun = [(*read_config(folder), folder) for folder in _unfinished()]
+    begun = [(*read_config(folder), folder) for folder in _run_folders() if not _finished(folder)]
     for config, _, folder in sorted(begun, key=lambda run: (run[1], run[2]), reverse=True):
         with contextlib.suppress(RunError):
             return folder, config, lock_folder(folder)
@@ -145,22 +134,13 @@ def read_config(folder: Path) -> tuple[RunConfig, str]:
         raise RunError(f"{folder / CONFIG} is damaged ({error}): begin another run") from None
 
 
-def _metadata(folder: Path) -> CheckpointMetadata | None:
-    """The metadata of a run's checkpoint; None where there is none, or a damaged one."""
+def _finished(folder: Path) -> CheckpointMetadata | None:
+    """The metadata of a run's checkpoint if the training came to its end and the file is sound."""
     try:
-        return checkpoint.load_metadata(folder / checkpoint.FILE_NAME)
+        metadata = checkpoint.load_metadata(folder / checkpoint.FILE_NAME)
     except CheckpointError:
         return None
-
-
-def _is_finished(folder: Path) -> bool:
-    metadata = _metadata(folder)
-    return metadata is not None and metadata.complete
-
-
-def _unfinished() -> Iterator[Path]:
-    """The run folders under `runs/` whose training has not come to its end."""
-    return (folder for folder in _run_folders() if not _is_finished(folder))
+    return metadata if metadata.complete else None
 
 
 def _run_folders() -> Iterator[Path]:
@@ -183,11 +163,8 @@ def find_checkpoint(path: Path | None, note: Callable[[str], None]) -> tuple[Pat
     if path is not None:
         path = checkpoint_path(path)
         return path, checkpoint.load(path)
-    complete = []
-    for folder in _run_folders():
-        metadata = _metadata(folder)
-        if metadata is not None and metadata.complete:
-            complete.append((metadata.saved_at, folder / checkpoint.FILE_NAME))
+    finished = {folder / checkpoint.FILE_NAME: _finished(folder) for folder in _run_folders()}
+    complete = [(metadata.saved_at, path) for path, metadata in finished.items() if metadata]
     for _, path in sorted(complete, reverse=True):
         try:
             loaded = checkpoint.load(path)

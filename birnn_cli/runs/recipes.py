@@ -33,35 +33,23 @@ WARM_UP = 0.15
 
 
 def _value(default: Any, help_text: str, unit: str = "", **limits: float) -> Any:
-    """A value of a recipe.
+    """A value of a recipe: the notebook's, what it means, what it counts, its range.
 
-    Args:
-        default: The notebook's.
-        help_text: What it means, as its option says.
-        unit: What it counts, in words.
-        **limits: Its range: `min` and `max`, or `above` for a number that must be larger.
+    The range is `min` and `max`, or `above` for a number that must be larger.
     """
     return field(default=default, metadata={"help": help_text, "unit": unit, **limits})
 
 
-@cache
-def _kinds(owner: type) -> dict[str, Any]:
-    """The type of each field of a dataclass, by name."""
-    return get_type_hints(owner)
+_types = cache(get_type_hints)
 
 
 def check_value(owner: type, name: str, value: object) -> None:
-    """Refuse a value that is not of its field's type, choices or range.
-
-    Args:
-        owner: `Recipe` or `RunConfig`.
-        name: One of its fields.
-        value: What is to be its value.
+    """Refuse a value that is not of the type, the choices or the range of a field of a dataclass.
 
     Raises:
         ConfigError: It says the name, the value, and what was expected.
     """
-    kind, limits = _kinds(owner)[name], owner.__dataclass_fields__[name].metadata  # type: ignore[attr-defined]
+    kind, limits = _types(owner)[name], owner.__dataclass_fields__[name].metadata  # type: ignore[attr-defined]
     if kind in (int, float):
         low, high = limits.get("min", limits.get("above")), limits.get("max", inf)
         fits = (

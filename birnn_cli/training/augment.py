@@ -46,13 +46,9 @@ class Changes(NamedTuple):
 def draw(
     batch_size: int, strength: float, generator: torch.Generator, process_slice: slice = slice(None)
 ) -> Changes:
-    """Draw the changes of the images of a batch, on the CPU.
+    """Draw the changes of the images of a batch, on the CPU, and return those of a slice of them.
 
-    Args:
-        batch_size: Images in the whole batch.
-        strength: Multiplies every range, 0 or more; 0 changes nothing.
-        generator: The source of random numbers; on the CPU.
-        process_slice: The images whose changes are returned.
+    `strength`, 0 or more, multiplies every range.
     """
     drawn = torch.rand(7, batch_size, generator=generator) * 2 - 1
     turn, log_x, log_y, shear, right, down, thickness = (drawn * strength)[:, process_slice]
@@ -69,15 +65,7 @@ def draw(
 
 
 def augment(images: Tensor, changes: Changes) -> Tensor:
-    """Change each image of a batch by its own changes.
-
-    Args:
-        images: Shape (batch, 28, 28), float32 in [0, 1], ink light on black.
-        changes: One for each image, on the same device.
-
-    Returns:
-        The same shape, dtype, range and device.
-    """
+    """Change each image by its own changes: (batch, 28, 28) float32 in [0, 1], ink light on black."""
     places = (changes.displacement @ _basis(images.device)).view(-1, 2, SIDE, SIDE)
     thick = _change_pen(images, changes.thickness[:, None, None])
     moved: Tensor = functional.grid_sample(

@@ -59,13 +59,9 @@ class Batches:
                 self._sources.append(_Source(name, size, seed, device, own))
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """This process's part of the batch of a step, on the device.
+        """This process's part of a batch: rows (n, 28, 28) float32 in [0, 1] and labels (n,) int64.
 
-        Args:
-            step: Steps done before it.
-
-        Returns:
-            Rows (n, 28, 28) float32 in [0, 1] and labels (n,) int64.
+        `step` counts the steps done before; rows and labels are on the device.
         """
         images, labels, start = [], [], 0
         for source in self._sources:

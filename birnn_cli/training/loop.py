@@ -78,17 +78,8 @@ def dropout_masks(
     """What the units between layers are multiplied by; an empty list without dropout.
 
     The same units are dropped at every row (Gal and Ghahramani 2016). Masks are drawn for the whole
-    batch, so that a process's part of it is the same however many processes there are.
-
-    Args:
-        recipe: Its dropout, and sizes.
-        seed: The run's.
-        step: Steps done before.
-        process_slice: Which images of the batch.
-        device: Where the masks are drawn.
-
-    Returns:
-        For each pair of layers, shape (n, 2 hidden), float32: 0, or 1 / (1 - dropout).
+    batch, so that a process's part of it is the same however many processes there are. There is one mask
+    for each pair of layers: shape (n, 2 hidden), float32, 0 or 1 / (1 - dropout).
     """
     if not recipe.dropout:
         return []
@@ -186,7 +177,7 @@ class TrainingLoop:
         self._optimizer.step(self.step)
 
     def _over_all_processes(self, parts: Sequence[Scores]) -> Scores:
-        """The scores on the images of all parts, here and in the group's other processes."""
+        """Scores on the images of all parts, here and in the group's other processes."""
         n, loss, accuracy = self._group.all_reduce_sum(
             sum(part.n for part in parts),
             sum(part.n * part.loss for part in parts),
@@ -217,12 +208,12 @@ class TrainingLoop:
         return self._over_all_processes(parts)
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
-        """The network's arrays, by the names of `Architecture.parameter_shapes`.
+        """Copies of the network's arrays, by the names of `Architecture.parameter_shapes`.
 
         Raises:
             DivergedError: One of them holds a number that is not finite.
         """
-        arrays = {name: to_numpy(value) for name, value in self.network.named_weights().items()}
+        arrays = _copied(self.network.named_weights())
         for name, array in arrays.items():
             if not np.isfinite(array).all():
                 raise DivergedError(
@@ -232,8 +223,8 @@ class TrainingLoop:
         return arrays
 
     def optimizer_state(self) -> dict[str, NDArray[np.float32]]:
-        """The optimizer's averages, by the names of their weights."""
-        return {name: to_numpy(average) for name, average in self._optimizer.averages().items()}
+        """Copies of the optimizer's averages, by the names of their weights."""
+        return _copied(self._optimizer.averages())
 
     def restore(
         self,
@@ -252,18 +243,13 @@ class TrainingLoop:
             self._optimizer.restore(optimizer_state)
 
 
-def to_numpy(value: Tensor) -> NDArray[np.float32]:
-    """A copy, which later steps do not change."""
-    return value.detach().cpu().numpy().copy()
+def _copied(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
+    """Arrays that later steps do not change."""
+    return {name: value.detach().cpu().numpy().copy() for name, value in tensors.items()}
 
 
 def cross_entropy_with_outliers(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy in nats per image, where the target of an image of NO_CLASS is uniform.
-
-    Args:
-        logits: Shape (batch, classes).
-        labels: Shape (batch,), int64: a class or NO_CLASS.
-    """
+    """Mean cross-entropy in nats per image; the target of a label NO_CLASS is every class alike."""
     classes = torch.arange(logits.shape[1], device=labels.device)
     targets = (labels[:, None] == classes).to(logits.dtype)
     targets = torch.where((labels == NO_CLASS)[:, None], 1 / len(classes), targets)

@@ -21,12 +21,7 @@ MUON_MOMENTUM = 0.95
 
 
 class Optimizer:
-    """The optimizers of a recipe over a network's weights.
-
-    Args:
-        recipe: Learning rate, decays, schedule.
-        weights: The trained parameters by name, on their device.
-    """
+    """The optimizers of a recipe over a network's trained parameters, given by name."""
 
     def __init__(self, recipe: Recipe, weights: Mapping[str, nn.Parameter]) -> None:
         self._recipe, self._weights = recipe, list[Tensor](weights.values())
@@ -56,11 +51,7 @@ class Optimizer:
 
     @torch.no_grad()
     def step(self, step: int) -> None:
-        """Move the weights by their gradients.
-
-        Args:
-            step: Steps done before it: it decides the learning rate.
-        """
+        """Move the weights by their gradients; `step` counts the steps done before."""
         rate = self._recipe.learning_rate_at(step)
         self._rate.fill_(rate)
         self._adam_rate.fill_(rate * tensorflow_bias_correction(self._recipe, step))
@@ -114,16 +105,12 @@ class Optimizer:
 
 
 def tensorflow_bias_correction(recipe: Recipe, step: int) -> float:
-    """The factor of Adam's learning rate in TensorFlow, where epsilon differs from torch's.
+    """The factor of Adam's learning rate in TensorFlow, whose epsilon differs from torch's.
 
     Adam's averages start at zero, and both libraries correct that bias. torch corrects the averages and
     adds epsilon to the root of the corrected mean square. TensorFlow corrects the learning rate instead,
     and adds epsilon to the root of the mean square as it is ("epsilon hat" in Kingma and Ba 2015,
-    section 2).
-
-    Args:
-        recipe: Its decays.
-        step: Steps done before.
+    section 2). `step` counts the steps done before.
     """
     unbiased: float = (1 - recipe.beta2 ** (step + 1)) ** 0.5 / (1 - recipe.beta1 ** (step + 1))
     return unbiased
