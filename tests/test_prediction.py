@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from birnn_cli.data import strokes
-from birnn_cli.prediction import CHUNK_FILES, MIN_CHUNKS, Input, Options, find_inputs, predict
+from birnn_cli.prediction import CHUNK_FILES, MIN_CHUNKS, Input, Options, find_pictures, predict
 from birnn_cli.reader import decode
 from birnn_cli.runs import checkpoint, folders
 from birnn_cli.workers import in_order
@@ -60,7 +60,7 @@ def test_processes_give_the_answers_that_one_gives(folder: Path) -> None:
     alone, shared = (
         [(answer.source, answer.status, answer.top) for answer in predict(network, inputs, jobs=jobs)]
         for jobs in (1, 3)
-        for inputs in [find_inputs([str(folder)])]
+        for inputs in [find_pictures([str(folder)])]
     )
     assert alone == shared
     assert [path for (path, _), _, _ in alone] == sorted(path for (path, _), _, _ in alone)
@@ -144,18 +144,18 @@ def test_memory_does_not_grow_with_the_number_of_files(folder: Path) -> None:
     assert len(taken) <= (3 + 2 * 2 + MIN_CHUNKS) * CHUNK_FILES
 
 
-def test_find_inputs_sorts_as_paths_do(tmp_path: Path) -> None:
+def test_find_pictures_sorts_as_paths_do(tmp_path: Path) -> None:
     for name in ("b.png", "a/z.png", "a.png", "a/b/c.png", "a-b.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    found = [Path(source.path) for source in find_inputs([str(tmp_path)])]
+    found = [Path(source.path) for source in find_pictures([str(tmp_path)])]
     assert found == sorted(found) and len(found) == 5
 
 
 def test_many_28_by_28_pictures_keep_their_pixels(folder: Path) -> None:
     drawn, _ = strokes.draw("test", 50)
     network = checkpoint.load(folders.SHIPPED)
-    for k, answer in enumerate(predict(network, find_inputs([str(folder / "0")]))):
+    for k, answer in enumerate(predict(network, find_pictures([str(folder / "0")]))):
         assert answer.pixels is not None
         np.testing.assert_array_equal(answer.pixels, drawn[k % 50])
 
@@ -174,5 +174,5 @@ def test_a_subfolder_that_cannot_be_read_is_an_error_in_its_place_and_hides_noth
         return scan(folder)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    found = [Path(source.path).name for source in find_inputs([str(tmp_path)])]
+    found = [Path(source.path).name for source in find_pictures([str(tmp_path)])]
     assert found == ["a.png", "b", "d.png"]

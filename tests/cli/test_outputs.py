@@ -8,7 +8,7 @@ import pytest
 
 from birnn_cli.cli.outputs import Answers
 from birnn_cli.errors import OutputError
-from birnn_cli.prediction import find_inputs
+from birnn_cli.prediction import find_pictures
 from tests.conftest import EXAMPLES, run_birnn
 
 DIGITS = EXAMPLES / "digits"
@@ -80,8 +80,8 @@ def test_a_file_that_another_process_writes_is_left_to_it(tmp_path: Path) -> Non
 @pytest.mark.parametrize("shards", [1, 2, 3, 7, 12])
 def test_shards_one_after_the_other_are_the_whole(shards: int) -> None:
     paths = [str(DIGITS), "-", "nowhere.png"]
-    parts = [find_inputs(paths, (number, shards)) for number in range(1, shards + 1)]
-    assert [each for part in parts for each in part] == list(find_inputs(paths))
+    parts = [find_pictures(paths, (number, shards)) for number in range(1, shards + 1)]
+    assert [each for part in parts for each in part] == list(find_pictures(paths))
 
 
 def test_the_command_goes_on_and_remembers_what_failed(tmp_path: Path) -> None:
