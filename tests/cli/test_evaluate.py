@@ -33,7 +33,7 @@ def test_eval_scores_the_first_128_test_images_as_the_notebook_does(
     assert values["ci95"][0] < values["accuracy"] < values["ci95"][1]
     confusion = np.array(values["confusion"])
     assert confusion.trace() == values["correct"]
-    labels = strokes.draw("test", 128)[1]
+    labels = strokes.sample("test", 128)[1]
     assert confusion.sum(axis=1).tolist() == np.bincount(labels, minlength=10).tolist()
     assert [score["label"] for score in values["per_class"]] == list("0123456789")
     assert set(values["per_class"][0]) == {"label", "n", "correct", "accuracy"}

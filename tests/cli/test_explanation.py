@@ -99,6 +99,6 @@ def test_in_a_long_folder_the_search_ends_at_the_second_picture(
         yield from ("a", "b")
         raise AssertionError("looked further")
 
-    monkeypatch.setattr(explanation, "find_inputs", endless)
+    monkeypatch.setattr(explanation, "find_pictures", endless)
     with pytest.raises(ConfigError, match="one picture"):
         explanation.check_target(Path("-"), ["scans"], several=False, force=False)

@@ -172,7 +172,7 @@ def test_an_option_beside_resume_must_equal_the_runs(
 
 def write_own_images(folder: Path) -> None:
     """A folder of 0s and 1s as a person has them: one subfolder a class, dark on light, larger."""
-    images, labels = strokes.draw("train", 400)
+    images, labels = strokes.sample("train", 400)
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
         if label < 2:
             own = folder / ("zero", "one")[label]
