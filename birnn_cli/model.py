@@ -1,4 +1,4 @@
-"""A network to use from Python: load it, have it read pictures, score it, explain it. No torch."""
+"""A network to use from Python: load it, and have it predict, score and explain. No torch."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, overload
 
 from birnn_cli.data.folders import Split
 from birnn_cli.errors import ConfigError, ImageError
-from birnn_cli.prediction import Options, Prediction, Source, find_pictures, predict
-from birnn_cli.reader.inputs import InMemory, grey_levels, is_in_memory
+from birnn_cli.prediction import Options, Prediction, predict
+from birnn_cli.reader.inputs import InMemory, Source, find_pictures, grey_levels, is_in_memory
 from birnn_cli.reader.light import Invert
 from birnn_cli.runs import checkpoint, folders
 from birnn_cli.runs.checkpoint import Checkpoint, CheckpointMetadata
@@ -26,56 +26,38 @@ DEFAULT_SAMPLES = 128  # as the notebook does
 
 
 def load(path: FilePath | None = None) -> "Model":
-    """Load a network.
-
-    Args:
-        path: A checkpoint file or a run folder; None is the model that ships with birnn.
+    """Load a network from a checkpoint file or a run folder; by default the one that ships with birnn.
 
     Raises:
         CheckpointError: It is not there, or damaged.
         ConfigError: It is no path.
     """
-    if path is None:
-        file = folders.SHIPPED
-    elif isinstance(path, str | os.PathLike):
-        file = folders.checkpoint_path(Path(path))
-    else:
+    if not isinstance(path, str | os.PathLike | None):
         raise ConfigError(f"path is {path!r}, expected that of a checkpoint file or a run folder")
+    file = folders.SHIPPED if path is None else folders.checkpoint_path(Path(path))
     return Model(file, checkpoint.load(file))
 
 
 class Model:
-    """A trained network; `birnn.load` makes it.
+    """A trained network, made by `birnn.load`. Any thread may use it; it prints nothing.
 
-    Any thread may use it. It prints nothing.
+    Attributes:
+        path: The checkpoint file that it was loaded from.
+        classes: The labels that it tells apart.
+        metadata: How it was trained, on what, and its scores on the validation images.
     """
 
     def __init__(self, path: Path, checkpoint: Checkpoint) -> None:
-        self._path, self._checkpoint = path, checkpoint
-
-    @property
-    def path(self) -> Path:
-        """The checkpoint file that it was loaded from."""
-        return self._path
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The labels that it tells apart."""
-        return self._checkpoint.config.classes
-
-    @property
-    def metadata(self) -> CheckpointMetadata:
-        """How it was trained, on what, and how it did on the validation images."""
-        return self._checkpoint.metadata
+        self.path, self._checkpoint = path, checkpoint
+        self.classes: tuple[str, ...] = checkpoint.config.classes
+        self.metadata: CheckpointMetadata = checkpoint.metadata
 
     def __repr__(self) -> str:
-        validation = self.metadata.validation
-        scored = (
-            f"validation accuracy {percent(validation['accuracy'], 2)}"
-            if validation
-            else "not validated"
+        scores = self.metadata.validation
+        accuracy = f"validation accuracy {percent(scores['accuracy'], 2)}" if scores else "not validated"
+        return (
+            f"<Model {self.path}: {self.metadata.config.dataset}, {' '.join(self.classes)}, {accuracy}>"
         )
-        return f"<Model {self.path}: {self.metadata.config.dataset}, {' '.join(self.classes)}, {scored}>"
 
     @overload
     def predict(  # type: ignore[overload-overlap]
@@ -103,39 +85,34 @@ class Model:
         """Read one picture, or many.
 
         A picture is the path of a file (PNG, JPEG, BMP, GIF, WebP, TIFF), a PIL image, or a NumPy array
-        of shape (height, width), (height, width, 3) or (height, width, 4), uint8 or floating point in
-        0 to 1. A path is a `str` or a `Path`.
+        of shape (height, width), (height, width, 3) or (height, width, 4), uint8 or floats in 0 to 1.
 
         Args:
-            picture: One picture, which gives one prediction. An iterable of pictures, where a folder
-                stands for the pictures in it and below, gives an iterator of predictions in its order.
-                So does the path of a folder alone, which a type checker cannot know: `["scans"]` is
-                the same, and typed.
+            picture: One picture gives one prediction. Many, in a list or any other iterable, give an
+                iterator of predictions in their order; a folder among them stands for the pictures in
+                it and below. The path of a folder alone does so too, which a type checker cannot see.
             top_k: How many of the likeliest labels to give.
             invert: `yes` when ink is darker than paper, `no` when it is lighter, `auto` to find out.
             several: Whether several digits side by side are read as one number.
-            jobs: Processes that share the work of many pictures; None for one a core. Above 1, a script
-                must call this below `if __name__ == "__main__":`.
+            jobs: Processes that share the work of many pictures; None for one per core. Above 1, a
+                script must call this below `if __name__ == "__main__":`.
 
         Raises:
-            ConfigError: An argument that cannot be, or an array of a wrong shape or dtype.
-            ImageError: One picture that cannot be read. Of many, a bad one has the status `error`.
+            ConfigError: An argument, or an array's shape or dtype, is not one of these.
+            ImageError: The one picture cannot be read. Of many, such a one has the status `error`.
         """
         options = Options(top_k=top_k, invert=invert, several=several)
         if jobs is not None and (not isinstance(jobs, int) or jobs < 1):
             raise ConfigError(f"jobs is {jobs!r}, expected a whole number from 1, or None")
         if isinstance(picture, str | os.PathLike):
             source = Source(_file_name(picture))
-            if os.path.isdir(source.path):  # noqa: PTH112
-                return predict(self._checkpoint, find_pictures([source.path]), options, jobs)
-        elif (
-            isinstance(picture, Iterable)
-            and not isinstance(picture, bytes)
-            and not is_in_memory(picture)
-        ):
+            if Path(source.path).is_dir():
+                return predict(self._checkpoint, _sources([picture]), options, jobs)
+        elif isinstance(picture, Iterable) and not (isinstance(picture, bytes) or is_in_memory(picture)):
             return predict(self._checkpoint, _sources(picture), options, jobs)
         else:
-            source = _in_memory(picture, grey_levels(picture))
+            (source,) = _sources([picture])
+            source = source._replace(content=grey_levels(source.content))
         (prediction,) = predict(self._checkpoint, [source], options)
         if prediction.error is not None:
             raise ImageError(f"{source.path}: {prediction.error[1]}")
@@ -152,18 +129,16 @@ class Model:
         """Score the network on labelled images.
 
         Args:
-            dataset: The name of a data set, or a folder with one subfolder of images a class; None is
-                the one that the network was trained on.
-            samples: How many of the first images of the split; None is all of them, as is the default
-                where there are fewer.
+            dataset: The name of a data set, or a folder with one subfolder of images per class; by
+                default the data set that the network was trained on.
+            samples: How many of the first images of the split, 128 if there are so many; None for all.
             split: `test` or `validation`.
-            data_dir: Where data sets live; None is the environment's BIRNN_DATA_DIR, else the user's
+            data_dir: Where data sets live; by default BIRNN_DATA_DIR of the environment, else the user's
                 cache folder.
 
         Raises:
-            DataError: The data set is unknown, not there, damaged or of other classes, or holds fewer
-                images.
-            ConfigError: An argument that cannot be.
+            DataError: The data set is unknown, not there, damaged, of other classes, or too small.
+            ConfigError: An argument is not one of these.
         """
         from birnn_cli import evaluation
         from birnn_cli.data import datasets
@@ -172,7 +147,7 @@ class Model:
             raise ConfigError(f"samples is {samples!r}, expected a whole number from 1, or None for all")
         if split not in ("test", "validation"):
             raise ConfigError(f"split is {split!r}, expected test or validation")
-        config = self._checkpoint.config
+        config = self.metadata.config
         name = os.fspath(dataset or config.dataset)
         where = data_dir or os.environ.get("BIRNN_DATA_DIR") or datasets.default_data_dir()
         reader = None if name in datasets.NAMES else config.reader
@@ -182,7 +157,7 @@ class Model:
         return evaluation.evaluate(self._checkpoint, data, split, samples)
 
     def explain(self, picture: Picture, *, invert: Invert = "auto") -> "Explanation":
-        """Find out which rows of a picture speak for its prediction.
+        """Find out which rows of a picture its prediction comes from.
 
         Raises:
             ImageError: The picture cannot be read, or has no ink.
@@ -213,22 +188,20 @@ def _sources(pictures: Iterable[Picture]) -> Iterator[Source]:
     """The pictures in their order, folders as the pictures in them.
 
     Raises:
-        ConfigError: Something is neither a path nor a picture. An array of a wrong shape or dtype goes
-            on, so that its error is in its place.
+        ConfigError: Something is neither a path nor a picture.
     """
     for picture in pictures:
         if isinstance(picture, str | os.PathLike):
             yield from find_pictures([_file_name(picture)])
+        elif is_in_memory(picture):
+            name = getattr(picture, "filename", "") or type(picture).__name__
+            yield Source(name, content=picture)
         else:
-            yield _in_memory(picture, picture if is_in_memory(picture) else grey_levels(picture))
-
-
-def _in_memory(picture: object, content: object) -> Source:
-    """A source named after the file that a PIL image is of, else after the picture's type."""
-    return Source(getattr(picture, "filename", "") or type(picture).__name__, content=content)
+            kind = type(picture).__name__
+            raise ConfigError(f"a picture of type {kind}, expected a path, a NumPy array or a PIL image")
 
 
 def _file_name(path: FilePath) -> str:
     """The path as text; `-` is a file's name here, not stdin."""
     text = os.fsdecode(path)
-    return os.path.join(".", text) if text == "-" else text  # noqa: PTH118
+    return "./-" if text == "-" else text

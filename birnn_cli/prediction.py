@@ -16,9 +16,7 @@ from birnn_cli.errors import BirnnError, ConfigError
 from birnn_cli.network import numpy_engine
 from birnn_cli.network.rows import to_rows
 from birnn_cli.reader import Reader, decode
-from birnn_cli.reader.inputs import STDIN, read_source
-from birnn_cli.reader.inputs import Source as Source
-from birnn_cli.reader.inputs import find_pictures as find_pictures
+from birnn_cli.reader.inputs import STDIN, Source, read_source
 from birnn_cli.reader.light import Invert
 from birnn_cli.reader.read import ReaderStages
 from birnn_cli.runs.checkpoint import Checkpoint
@@ -48,13 +46,9 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DigitReading:
-    """One of several digits side by side.
+    """One of several digits side by side; the attributes are those of a `Prediction`.
 
-    Attributes:
-        status: `ok`, or `unsure` when the label is not to be trusted.
-        top: The likeliest labels, likeliest first; one or more.
-        box: Left, top, right, bottom in pixels of the picture, the last two exclusive.
-        pixels: What the network read: (28, 28) uint8.
+    `box` is left, top, right, bottom in pixels of the picture, the last two exclusive.
     """
 
     status: Status
@@ -150,6 +144,9 @@ class Options:
         invert: `yes` when ink is darker than paper, `no` when it is lighter, `auto` to find out.
         several: Whether each of several digits side by side is read, or all ink as one digit.
         stages: Whether predictions show how the picture was read.
+
+    Raises:
+        ConfigError: A value is not one of these.
     """
 
     top_k: int = 1
@@ -158,11 +155,7 @@ class Options:
     stages: bool = False
 
     def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            ConfigError: One cannot be.
-        """
+        """Check the values."""
         if not isinstance(self.top_k, int) or self.top_k < 1:
             raise ConfigError(f"top_k is {self.top_k!r}, expected a whole number from 1")
         if self.invert not in get_args(Invert):
@@ -175,14 +168,10 @@ def predict(
     options: Options | None = None,
     jobs: int | None = 1,
 ) -> Generator[Prediction]:
-    """Read pictures and yield a prediction for each, in their order; a bad one gives its error.
+    """Read pictures, some at a time, and yield a prediction for each in their order.
 
-    Args:
-        checkpoint: The network that reads them.
-        sources: The pictures; taken some at a time.
-        options: How they are read.
-        jobs: Processes that share the work of many pictures, None for one a core. Above 1, it must be
-            possible to import the caller's main module.
+    `jobs` is the number of processes that share the work of many pictures, None for one per core; above
+    1, it must be possible to import the caller's main module.
 
     Raises:
         OSError: The processes cannot be started.
@@ -226,35 +215,42 @@ def _predict_chunk(checkpoint: Checkpoint, options: Options, chunk: list[Source]
     logits = numpy_engine.logits(config.architecture, checkpoint.weights, to_rows(np.stack(images)))
     probabilities = iter(numpy_engine.probabilities(logits))
     return [
-        _label(prediction, digits, list(islice(probabilities, len(digits))), config.classes, options)
+        _label(prediction, digits, islice(probabilities, len(digits)), config.classes, options)
         if digits
         else prediction
         for prediction, digits in found
     ]
 
 
-Digits = list[tuple[Box, Pixels]]
-
-
-def _find_digits(reader: Reader, options: Options, source: Source) -> tuple[Prediction, Digits]:
-    """A prediction without its labels, and where and what the network has to read; nothing if no ink."""
-    bare = source._replace(content=None)
+def _find_digits(
+    reader: Reader, options: Options, source: Source
+) -> tuple[Prediction, list[tuple[Box, Pixels]]]:
+    """A prediction without its labels, and the digits that the network has to read, with their boxes."""
+    prediction = Prediction(source=source._replace(content=None), status="no-ink")
     try:
         stages = read_source(source, reader, options.invert, full_size=options.several)
-        strip = _draw(stages) if options.stages else None
-        digits: Digits = []
-        if stages.num_digits and options.several:
-            digits += stages.split_digits()
-        elif stages.pixels is not None:
-            height, width = stages.grey.shape
-            digits.append(((0, 0, width, height), stages.pixels))
+        if options.stages:
+            prediction = replace(prediction, stages=_draw(stages))
+        if options.several:
+            digits = list(stages.split_digits())
+        elif stages.pixels is None:
+            digits = []
+        else:
+            digits = [((0, 0, *stages.grey.shape[::-1]), stages.pixels)]
     except BirnnError as error:
-        return Prediction(source=bare, status="error", error=(error.code, str(error))), []
+        return _failed(source, error.code, str(error)), []
     except Exception as error:  # a fault of ours on one picture is no reason to give up the others
-        text = f"it cannot be read: {error!r}"
-        return Prediction(source=bare, status="error", error=("internal", text)), []
-    status: Status = "ok" if digits else "no-ink"
-    return Prediction(source=bare, status=status, num_digits=stages.num_digits, stages=strip), digits
+        return _failed(source, "internal", f"it cannot be read: {error!r}"), []
+    return replace(prediction, num_digits=stages.num_digits), digits
+
+
+def _failed(source: Source, code: str, message: str) -> Prediction:
+    return Prediction(source=source._replace(content=None), status="error", error=(code, message))
+
+
+def _lost(source: Source) -> Prediction:
+    """The prediction for a picture on which a process died."""
+    return _failed(source, "internal", "reading it ended the process, perhaps of too little memory")
 
 
 def _draw(stages: ReaderStages) -> Pixels:
@@ -265,12 +261,12 @@ def _draw(stages: ReaderStages) -> Pixels:
 
 def _label(
     prediction: Prediction,
-    digits: Digits,
-    probabilities: list[NDArray[np.float32]],
+    digits: list[tuple[Box, Pixels]],
+    probabilities: Iterable[NDArray[np.float32]],
     classes: tuple[str, ...],
     options: Options,
 ) -> Prediction:
-    """A prediction with its labels, given for each of its digits the probabilities (classes,)."""
+    """A prediction with its labels, given the probabilities (classes,) of each of its digits."""
     readings = []
     for (box, pixels), likely in zip(digits, probabilities, strict=True):
         best = np.argsort(-likely, kind="stable")[: options.top_k]
@@ -302,10 +298,3 @@ def _likeliest_texts(digits: list[tuple[Candidate, ...]], count: int) -> tuple[C
         )
         texts = heapq.nlargest(count, longer, key=lambda text: text.probability)
     return tuple(texts)
-
-
-def _lost(source: Source) -> Prediction:
-    """In place of a prediction that cannot be had: reading this picture ended the process."""
-    text = "reading it ended the process, perhaps of too little memory"
-    bare = source._replace(content=None)
-    return Prediction(source=bare, status="error", error=("internal", text))

@@ -1,7 +1,8 @@
-"""Chunks of work sent to processes and their answers back, in order, in bounded memory."""
+"""Chunks of work shared among processes: answers in the order of the chunks, in bounded memory."""
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 from collections import deque
@@ -11,161 +12,143 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from itertools import islice
 from multiprocessing.connection import Connection, wait
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
-Work = Callable[[list[Item]], list[Answer]]
 
 # Each process computes on one core: more threads of these libraries would only wait for each other.
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"
 )
-_environment = threading.Lock()
 
 
 def usable_cores() -> int:
-    """CPU cores that this process may use: a scheduler gives it some of the machine's."""
+    """The CPU cores that this process may use, of those that the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def in_order(
-    work: Work[Item, Answer],
+    work: Callable[[list[Item]], list[Answer]],
     chunks: Iterable[list[Item]],
     processes: int,
     lost: Callable[[Item], Answer],
 ) -> Generator[list[Answer]]:
     """Have processes work on chunks, and yield their answers in the order of the chunks.
 
-    A chunk is taken when an answer is: at most two a process are under way. The processes are new ones
-    ("spawn"), so they import the caller's main module; they end when the iterator is closed or the
-    caller's process ends, whatever ends it. No signal handler is installed: any thread may call this.
-
-    A process that dies takes all chunks under way with it. Their items are worked on again, one at a
-    time in a process of their own, so that the item at fault is found and all others are answered.
+    Two chunks per process are under way. The processes are new ones ("spawn"), which import the caller's
+    main module; they end when the iterator is closed or the caller's process ends, however it does. No
+    signal handler is installed, and any thread may call this. A process that dies takes the others with
+    it: then there are new ones, and the next chunk is worked on item by item, to find the one that kills.
 
     Args:
-        work: Gives an answer for each item; called in the processes, with an empty list to begin with.
-        chunks: Lists of items. Work, items and answers are pickled.
+        work: Gives an answer for each item of a chunk. It, items and answers are pickled.
+        chunks: Taken as answers are.
         processes: How many, 1 or more.
         lost: Gives the answer for an item on which a process died.
 
     Raises:
         OSError: Processes die before they do any work.
-        Exception: What `work` raised, as it was raised.
+        Exception: What `work` raised.
     """
-    chunks, pool = iter(chunks), _Pool(work, processes)
-    pending: deque[tuple[_Pool[Item, Answer], list[Item], Future[list[Answer]]]] = deque()
+    chunks, pickled = iter(chunks), pickle.dumps(work)
+    pool = _Pool(pickled, processes)
+    pending: deque[tuple[list[Item], Future[list[Answer]]]] = deque()
     try:
         while True:
             for chunk in islice(chunks, 2 * processes - len(pending)):
-                pending.append((pool, chunk, pool.submit(chunk)))
+                pending.append((chunk, pool.send(chunk)))
             if not pending:
                 return
-            asked, chunk, future = pending.popleft()
+            chunk, future = pending.popleft()
             try:
                 answers = future.result()
             except BrokenProcessPool:
-                answers = _one_by_one(work, chunk, lost)
-                if asked is pool:
-                    pool.close()
-                    pool = _Pool(work, processes)
+                answers = _one_by_one(pickled, chunk, lost)
+                pool.close()
+                pool = _Pool(pickled, processes)
+                pending = deque((each, pool.send(each)) for each, _ in pending)
             yield answers
     finally:
         pool.close()
 
 
-def _one_by_one(
-    work: Work[Item, Answer], items: list[Item], lost: Callable[[Item], Answer]
-) -> list[Answer]:
-    """The answer for each item; `lost` gives it where the process dies once more."""
+def _one_by_one(pickled: bytes, items: list[Item], lost: Callable[[Item], Answer]) -> list[Answer]:
+    """The answer for each item; `lost` gives it where a process dies on it."""
     answers: list[Answer] = []
-    waiting = deque(items)
-    while waiting:
-        with closing(_Pool(work, 1)) as pool:
+    while len(answers) < len(items):
+        with closing(_Pool(pickled, 1)) as pool:
             try:
-                pool.submit([]).result()
+                pool.send([]).result()
             except BrokenProcessPool:
-                raise OSError(
-                    "the processes that should share the work end as soon as they start: take one job"
-                ) from None
+                raise OSError("processes that share the work die as they start: take 1 job") from None
             try:
-                while waiting:
-                    answers += pool.submit([waiting[0]]).result()
-                    waiting.popleft()
+                for item in items[len(answers) :]:
+                    answers += pool.send([item]).result()
             except BrokenProcessPool:
-                answers.append(lost(waiting.popleft()))
+                answers.append(lost(items[len(answers)]))
     return answers
 
 
-class _Pool(Generic[Item, Answer]):
-    """An executor whose processes start at once, and end at once when it is closed."""
+class _Pool(ProcessPoolExecutor):
+    """An executor whose processes end at once when it is closed, or when its own process ends."""
 
-    def __init__(self, work: Work[Item, Answer], processes: int) -> None:
+    def __init__(self, pickled: bytes, processes: int) -> None:
         context = multiprocessing.get_context("spawn")
         # Nothing is ever sent: the processes wait for the sender to be closed.
-        self._alive, self._sender = context.Pipe(duplex=False)
-        self._executor = ProcessPoolExecutor(processes, context, _begin, (work, self._alive))
-        with _inherited():
-            for _ in range(processes):  # the executor starts a process when it has work for one
-                self.submit([])
+        receiver, self._sender = context.Pipe(duplex=False)
+        super().__init__(processes, context, _begin, (pickled, receiver))
 
-    def submit(self, chunk: list[Item]) -> "Future[list[Answer]]":
-        """The answers to a chunk, later; BrokenProcessPool where a process died."""
+    def send(self, chunk: list[Any]) -> "Future[list[Any]]":
+        """The answers to a chunk, later; this starts a process where there is work for one more."""
         try:
-            return self._executor.submit(_work, chunk)
+            with _ctrl_c_blocked():
+                return self.submit(_work, chunk)
         except BrokenProcessPool as error:
-            future: Future[list[Answer]] = Future()
+            future: Future[list[Any]] = Future()
             future.set_exception(error)
             return future
 
     def close(self) -> None:
+        """End the processes, whatever they are at."""
         self._sender.close()
-        self._executor.shutdown(cancel_futures=True)
-        self._alive.close()
+        self.shutdown(cancel_futures=True)
 
 
 @contextmanager
-def _inherited() -> Iterator[None]:
-    """Let processes that start within inherit one thread for each library, and no Ctrl-C.
+def _ctrl_c_blocked() -> Iterator[None]:
+    """Processes that start within inherit that Ctrl-C is blocked: the caller ends them.
 
-    A terminal sends Ctrl-C to all of them; it is the caller who ends the others. Blocked in this thread
-    only and for some milliseconds, a Ctrl-C that comes meanwhile is not lost.
+    For this thread it is blocked for a moment, and then comes through.
     """
-    blocks = hasattr(signal, "pthread_sigmask")  # not on Windows
-    with _environment:
-        before = {name: os.environ.get(name) for name in ONE_THREAD}
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if blocks else set()
-        os.environ.update(ONE_THREAD)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
-            if blocks:
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-_state: dict[str, Any] = {}  # in a process of the pool: what it does for every chunk
+_state: dict[str, Any] = {}  # in a process of a pool: its work
 
 
-def _begin(work: Work[Any, Any], alive: Connection) -> None:
-    """Get a new process ready, and have it end when the caller closes the pool, or ends itself."""
+def _begin(pickled: bytes, receiver: Connection) -> None:
+    """Get a new process ready: one thread, no Ctrl-C, an end when the pool is closed; load its work."""
+    os.environ.update(ONE_THREAD)  # read when NumPy and OpenCV are loaded, with the work
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    def end_with_the_caller() -> None:
-        wait([alive])
+    def end_with_the_pool() -> None:
+        wait([receiver])
         os._exit(1)
 
-    threading.Thread(target=end_with_the_caller, daemon=True).start()
-    _state["work"] = work
+    threading.Thread(target=end_with_the_pool, daemon=True).start()
+    _state["work"] = pickle.loads(pickled)
 
 
 def _work(chunk: list[Any]) -> list[Any]:
-    answers: list[Any] = _state["work"](chunk)
+    answers: list[Any] = _state["work"](chunk) if chunk else []
     return answers

@@ -12,6 +12,7 @@ from birnn_cli import prediction
 from birnn_cli.cli.explanation import show_explanation
 from birnn_cli.data import strokes
 from birnn_cli.reader import read
+from birnn_cli.reader.inputs import find_pictures
 from birnn_cli.reader.stages import draw_stages
 from birnn_cli.runs import checkpoint, folders
 
@@ -126,7 +127,7 @@ def main() -> None:
     for name, picture in pictures().items():
         picture.save(DIGITS / name, quality=85)
     shipped = checkpoint.load(folders.SHIPPED)
-    answers = list(prediction.predict(shipped, prediction.find_pictures([str(DIGITS)])))
+    answers = list(prediction.predict(shipped, find_pictures([str(DIGITS)])))
     sheet(answers).save(SHEET, optimize=True)
     stages = read.read_stages((DIGITS / "7-photo.jpg").read_bytes())
     Image.fromarray(draw_stages(stages)).save(STAGES, optimize=True)

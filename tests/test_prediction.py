@@ -21,12 +21,11 @@ from birnn_cli.prediction import (
     Candidate,
     Options,
     Prediction,
-    Source,
     _likeliest_texts,
-    find_pictures,
     predict,
 )
 from birnn_cli.reader import decode
+from birnn_cli.reader.inputs import Source, find_pictures
 from birnn_cli.runs import checkpoint, folders
 from tests.conftest import child_environment, run_birnn
 

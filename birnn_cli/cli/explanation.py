@@ -12,7 +12,8 @@ from birnn_cli.errors import ConfigError, OutputExistsError
 from birnn_cli.explanation import Explanation, explain
 from birnn_cli.files import write_atomically
 from birnn_cli.optional import require
-from birnn_cli.prediction import Prediction, find_pictures
+from birnn_cli.prediction import Prediction
+from birnn_cli.reader.inputs import find_pictures
 from birnn_cli.runs.checkpoint import Checkpoint
 from birnn_cli.text import percent, printable
 

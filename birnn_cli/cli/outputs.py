@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from birnn_cli.errors import OutputError
 from birnn_cli.files import check_output, write_atomically
-from birnn_cli.prediction import Source
 from birnn_cli.reader.decode import encode_png
+from birnn_cli.reader.inputs import Source
 
 
 class PredictionFile:

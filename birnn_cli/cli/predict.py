@@ -12,7 +12,7 @@ from birnn_cli.cli.exits import ExitCode, reporting
 from birnn_cli.cli.options import CheckpointPath, Shard, option, parse_shard
 
 if TYPE_CHECKING:
-    from birnn_cli.prediction import Source
+    from birnn_cli.reader.inputs import Source
 
 
 def predict(
@@ -69,6 +69,7 @@ def predict(
     with reporting("predict", as_json=as_json), ExitStack() as opened:
         from birnn_cli import prediction
         from birnn_cli.cli import console, outputs, predictions, progress
+        from birnn_cli.reader.inputs import find_pictures
         from birnn_cli.runs import folders
 
         if explain is not None:
@@ -76,7 +77,9 @@ def predict(
 
             explanation.check_target(explain, paths, several=several, force=force)
         _, network = folders.find_checkpoint(checkpoint, console.note_unless(quiet))
-        inputs = outputs.PictureFolder(save_input, "--save-input", force=force) if save_input else None
+        saved_input = (
+            outputs.PictureFolder(save_input, "--save-input", force=force) if save_input else None
+        )
         stages = (
             outputs.PictureFolder(save_stages, "--save-stages", force=force) if save_stages else None
         )
@@ -86,11 +89,11 @@ def predict(
             opened.enter_context(file)
 
         def to_read() -> "Iterator[Source]":
-            found = prediction.find_pictures(paths, shard)
+            found = find_pictures(paths, shard)
             return found if file is None else (each for each in found if each.path not in file.done)
 
         options = prediction.Options(
-            top_k=top_k, invert=invert, several=several, stages=stages is not None
+            top_k=top_k, invert=invert, several=several, stages=saved_stages is not None
         )
         failed, num_several = file is not None and file.any_failed, 0
         show = opened.enter_context(progress.answers(0 if quiet else sum(1 for _ in to_read())))
@@ -102,10 +105,10 @@ def predict(
             if file is not None:
                 file.add(line)
             show(line if as_json else str(each))
-            if inputs is not None:
-                inputs.save(each.source, each.pixels)
-            if stages is not None:
-                stages.save(each.source, each.stages)
+            if saved_input is not None:
+                saved_input.save(each.source, each.pixels)
+            if saved_stages is not None:
+                saved_stages.save(each.source, each.stages)
             if preview and each.pixels is not None:
                 predictions.show_preview(each.source.path, each.pixels)
             if explain is not None and each.pixels is not None:

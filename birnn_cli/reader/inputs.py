@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from birnn_cli.errors import ConfigError, ImageError
 from birnn_cli.reader import Reader
@@ -29,8 +29,7 @@ class Source(NamedTuple):
     Attributes:
         path: Of its file, as the user gave it; `-` for stdin.
         folder: The folder that it was found in, if it was not named itself.
-        content: The picture itself, where it is in memory: a file's bytes, a NumPy array or a PIL image.
-            A prediction's source is without it.
+        content: The picture itself, where it is in memory: a file's bytes, an array or a PIL image.
     """
 
     path: str
@@ -39,14 +38,14 @@ class Source(NamedTuple):
 
     @property
     def name(self) -> Path:
-        """Under which name what belongs to it is saved: relative, ending in `.png`."""
+        """The relative path, ending in `.png`, under which pictures about it are saved."""
         if self.folder is not None:
             return Path(self.path).relative_to(self.folder).with_suffix(".png")
         return Path("stdin.png" if self.path == STDIN else Path(self.path).stem + ".png")
 
     @property
     def num_bytes(self) -> int:
-        """How large the picture is: its file or, in memory, its pixels; 0 if there is no telling."""
+        """How large the picture is: its file or, in memory, its pixels; 0 where that is unknown."""
         if isinstance(self.content, Image.Image):
             return 4 * self.content.width * self.content.height
         if self.content is not None:
@@ -58,17 +57,16 @@ class Source(NamedTuple):
 
 
 def find_pictures(paths: Iterable[str], shard: tuple[int, int] | None = None) -> Iterator[Source]:
-    """Give files as they are and folders as the pictures in them; a folder without any gives itself.
+    """Files as they are, and folders as the pictures in them; a folder without any gives itself.
 
     Args:
         paths: Files and folders; gone through twice for a shard.
         shard: (3, 8) is the third of eight parts, which one after the other make up the whole.
     """
-    found = _find(paths)
-    if shard is not None:
-        total, (number, shards) = sum(1 for _ in _find(paths)), shard
-        found = islice(found, total * (number - 1) // shards, total * number // shards)
-    return found
+    if shard is None:
+        return _find(paths)
+    total, (number, shards) = sum(1 for _ in _find(paths)), shard
+    return islice(_find(paths), total * (number - 1) // shards, total * number // shards)
 
 
 def _find(paths: Iterable[str]) -> Iterator[Source]:
@@ -87,24 +85,20 @@ def read_source(source: Source, reader: Reader, invert: Invert, *, full_size: bo
 
     Raises:
         ImageError: It is not there, or it is no picture.
-        ConfigError: It is in memory, and of no kind that `grey_levels` takes.
+        ConfigError: It is in memory, and no picture.
     """
     content = source.content
     if content is None:
-        if source.path == STDIN:
-            raise ImageError("stdin is a terminal, expected a picture piped in: birnn predict - < 7.png")
-        content = read_file(source.path)
+        content = _read_file(source.path)
     if isinstance(content, bytes):
         return read_stages(content, reader, invert, full_size=full_size)
     return read_grey(grey_levels(content), reader, invert)
 
 
-def read_file(path: str) -> bytes:
-    """The bytes of a picture's file; of one that is too large, as many as show that it is.
-
-    Raises:
-        ImageError: It is not there, no file, or cannot be read.
-    """
+def _read_file(path: str) -> bytes:
+    """The bytes of a picture's file; of one that is too large, as many as show that it is."""
+    if path == STDIN:
+        raise ImageError("stdin is a terminal, expected a picture piped in: birnn predict - < 7.png")
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116 - for every one of very many
         if stat.S_ISDIR(mode):
@@ -125,7 +119,7 @@ def is_in_memory(picture: object) -> TypeGuard[InMemory]:
     return isinstance(picture, np.ndarray | Image.Image)
 
 
-def grey_levels(picture: object) -> Pixels:
+def grey_levels(picture: InMemory) -> Pixels:
     """Grey levels (height, width) uint8 of a picture in memory.
 
     Args:
@@ -136,29 +130,20 @@ def grey_levels(picture: object) -> Pixels:
         ConfigError: It is something else.
         ImageError: A PIL image whose file is damaged.
     """
-    if not is_in_memory(picture):
-        raise ConfigError(
-            f"a picture of type {type(picture).__name__}, expected a path, a NumPy array or a PIL image"
-        )
     if isinstance(picture, Image.Image):
         try:
-            return to_grey(ImageOps.exif_transpose(picture))
+            return to_grey(picture)
         except (OSError, SyntaxError, ValueError) as error:
             raise ImageError(f"the picture is damaged ({error})") from None
-    if picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] not in (3, 4)):
+    if picture.ndim not in (2, 3) or picture.shape[2:] not in ((), (3,), (4,)) or not picture.size:
         raise ConfigError(
             f"a picture of shape {picture.shape}, expected (height, width), (height, width, 3) or "
             "(height, width, 4); several pictures go in a list"
         )
-    if not picture.size:
-        raise ConfigError(f"a picture of shape {picture.shape}, expected at least one pixel")
     if np.issubdtype(picture.dtype, np.floating):
-        levels = picture.astype(np.float64)
-        if not (levels.min() >= 0 and levels.max() <= 1):  # refuses not-a-number too
+        if not (picture.min() >= 0 and picture.max() <= 1):  # refuses not-a-number too
             raise ConfigError("a picture of floating point numbers, expected all of them in 0 to 1")
-        picture = (levels * 255).round().astype(np.uint8)
+        picture = (picture * 255.0).round().astype(np.uint8)
     if picture.dtype != np.uint8:
-        raise ConfigError(
-            f"a picture of dtype {picture.dtype}, expected uint8, or floating point in 0 to 1"
-        )
+        raise ConfigError(f"a picture of dtype {picture.dtype}, expected uint8, or floats in 0 to 1")
     return picture if picture.ndim == 2 else to_grey(Image.fromarray(picture))

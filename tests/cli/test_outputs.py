@@ -8,7 +8,7 @@ import pytest
 
 from birnn_cli.cli.outputs import PredictionFile
 from birnn_cli.errors import OutputError
-from birnn_cli.prediction import find_pictures
+from birnn_cli.reader.inputs import find_pictures
 from tests.conftest import EXAMPLES, run_birnn
 
 DIGITS = EXAMPLES / "digits"

@@ -11,8 +11,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from birnn_cli.data import outliers, strokes
 from birnn_cli.data.datasets import open_data_set
-from birnn_cli.prediction import Source, predict
+from birnn_cli.prediction import predict
 from birnn_cli.reader import decode
+from birnn_cli.reader.inputs import Source
 from birnn_cli.reader.normalise import is_normalised
 from birnn_cli.runs import checkpoint, folders
 from birnn_cli.runs.recipes import RECIPES
