@@ -1,4 +1,4 @@
-"""Files that work without birnn: the ONNX model is the network, whatever its shape and the batch's."""
+"""The ONNX model computes what birnn computes, and `birnn export` and `birnn info` say what they did."""
 
 import json
 from dataclasses import asdict, replace
@@ -24,7 +24,7 @@ from tests.conftest import make_network, run_birnn
 @pytest.mark.parametrize("readout", ["last", "states", "pool"])
 @pytest.mark.parametrize(("layers", "num_classes", "forget_bias"), [(1, 10, 1.0), (3, 4, -2.5)])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_onnx_runtime_answers_as_birnn_does_to_batches_of_any_size(
+def test_onnx_runtime_gives_the_probabilities_of_numpy_for_batches_of_any_size(
     columns: bool, readout: str, layers: int, num_classes: int, forget_bias: float
 ) -> None:
     values = {"columns": columns, "readout": readout, "layers": layers, "forget_bias": forget_bias}
@@ -40,14 +40,14 @@ def test_onnx_runtime_answers_as_birnn_does_to_batches_of_any_size(
         np.testing.assert_allclose(probabilities, numpy_engine.probabilities(expected), atol=1e-5)
 
 
-def test_a_model_that_answers_otherwise_is_not_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_whose_probabilities_differ_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     own = numpy_engine.logits
     monkeypatch.setattr(numpy_engine, "logits", lambda *given: own(*given)[:, ::-1])
     with pytest.raises(ExportError, match="answers otherwise"):
         onnx_export.to_onnx(make_network())
 
 
-def test_the_command_makes_a_model_that_tells_its_classes_and_itself(tmp_path: Path) -> None:
+def test_the_command_writes_a_model_that_holds_its_classes_and_metadata(tmp_path: Path) -> None:
     done = run_birnn("export", "digits.onnx", "--json", cwd=tmp_path)
     assert done.code == 0, done.err
     file = tmp_path / "digits.onnx"
@@ -59,9 +59,9 @@ def test_the_command_makes_a_model_that_tells_its_classes_and_itself(tmp_path: P
         "format": "onnx",
         "bytes": file.stat().st_size,
     }
-    told = {each.key: json.loads(each.value) for each in onnx.load(file).metadata_props}
-    assert told["classes"] == list("0123456789")
-    assert told["about"]["config"]["recipe_name"] == "best"
+    properties = {each.key: json.loads(each.value) for each in onnx.load(file).metadata_props}
+    assert properties["classes"] == list("0123456789")
+    assert properties["about"]["config"]["recipe_name"] == "best"
 
 
 @pytest.mark.parametrize("file_format", ["onnx", "html"])
@@ -77,7 +77,7 @@ def test_a_file_that_exists_is_kept_unless_forced(file_format: str, tmp_path: Pa
     assert file.read_bytes() == make(shipped)
 
 
-def test_an_ending_that_says_nothing_needs_a_format(tmp_path: Path) -> None:
+def test_a_file_of_another_ending_needs_a_format(tmp_path: Path) -> None:
     done = run_birnn("export", "digits.bin", cwd=tmp_path)
     assert done.code == 1 and "--format" in done.err
     assert not list(tmp_path.iterdir())
@@ -90,7 +90,7 @@ def test_a_missing_library_is_named_with_the_extra_that_brings_it() -> None:
         require("no_such.part", "onnx")
 
 
-def test_info_tells_what_a_checkpoint_is(tmp_path: Path) -> None:
+def test_info_describes_a_checkpoint(tmp_path: Path) -> None:
     network = make_network(("left", "right", "up"), hidden_size=6, readout="states")
     checkpoint.save(tmp_path / "own.safetensors", network)
     done = run_birnn("info", "--checkpoint", "own.safetensors", "--json", cwd=tmp_path)
@@ -104,7 +104,7 @@ def test_info_tells_what_a_checkpoint_is(tmp_path: Path) -> None:
     assert values["sha256"] in text and "hidden_size 6" in text and "readout states" in text
 
 
-def test_info_tells_all_values_of_a_recipe_that_this_version_does_not_know(tmp_path: Path) -> None:
+def test_info_prints_all_values_of_a_recipe_that_this_version_does_not_know(tmp_path: Path) -> None:
     network = make_network(hidden_size=6)
     config = replace(network.config, recipe_name="later")  # type: ignore[arg-type]
     newer = replace(network, metadata=replace(network.metadata, config=config))

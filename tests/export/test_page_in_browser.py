@@ -190,7 +190,7 @@ def shipped() -> Checkpoint:
 
 
 def assert_equals_numpy(open_one: Page, network: Checkpoint, pixels: np.ndarray) -> None:
-    """The page's probabilities for images (n, 28, 28) are those of `birnn`."""
+    """The page's probabilities for images (n, 28, 28) are those of the NumPy engine."""
     script = """return arguments[0].map((levels) =>
         Array.from(birnn.probabilities(levels.map((level) => level / 255))))"""
     found = np.array(open_one.run(script, pixels.reshape(len(pixels), -1).tolist()))
