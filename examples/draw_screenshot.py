@@ -1,6 +1,6 @@
-"""Make the page of the model that ships, draw a 3 in it, and take a picture of it while it reads.
+"""Export the page of the shipped model, draw a 3 in it, and take a screenshot while the page reads it.
 
-It needs Selenium, and Chromium with its driver.
+This needs Selenium, and Chromium with its driver.
 
 python examples/draw_screenshot.py
 """
@@ -13,21 +13,21 @@ from selenium import webdriver
 from selenium.webdriver import ActionChains
 
 from birnn_cli.data import strokes
-from birnn_cli.export import page
+from birnn_cli.export.formats import export
 from birnn_cli.runs import checkpoint, folders
 
 HERE = Path(__file__).parent
 PAGE, PICTURE = HERE / "draw.html", HERE / "draw.png"
-WIDTH, HEIGHT = 1100, 785
+WIDTH, HEIGHT = 1100, 800
 ROWS_READ = 17
-# Points of one stroke, in shares of the sheet's side from its middle.
+# Points of one stroke, in fractions of the sheet's side, from its middle.
 THREE = [(-0.2, -0.26), (-0.08, -0.33), (0.08, -0.32), (0.15, -0.22), (0.1, -0.1), (-0.05, -0.03)]
 THREE += [(0.1, 0.02), (0.19, 0.13), (0.15, 0.26), (0.02, 0.34), (-0.12, 0.33), (-0.22, 0.26)]
 
 
 def main() -> None:
-    """Write the page and the picture anew."""
-    PAGE.write_bytes(page.to_html(checkpoint.load(folders.SHIPPED)))
+    """Write the page and the screenshot."""
+    export(checkpoint.load(folders.SHIPPED), PAGE, "html", force=True)
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):

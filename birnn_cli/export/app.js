@@ -8,10 +8,8 @@
  */
 
 /**
- * A drawing as the network reads it: (28, 28) in 0 to 1. `firstRows[n]` holds the probabilities where only
- * the first n rows are given and the others are blank, `lastRows[n]` those of the last n rows. Both are
- * computed when they are first shown.
- * @typedef {{rows: Float32Array, whole: Pass, firstRows: Float32Array[], lastRows: Float32Array[]}} Reading
+ * A drawing as the network reads it, (28, 28) in 0 to 1, and what the network makes of it.
+ * @typedef {{rows: Float32Array, whole: Pass}} Reading
  */
 
 // How far an arrow key moves the pen, in sheet pixels: alone, and with Shift.
@@ -55,7 +53,7 @@ function find(id) {
 
 // Reading -------------------------------------------------------------------------------------------
 
-/** The picture that is read. `birnn predict` reads the same in it. */
+/** The picture that is read, here and by `birnn predict`. */
 function sheet() {
   return renderSheet(config.reader === "digit" ? fitToBox(strokes) : { strokes, penWidth: PEN_WIDTH });
 }
@@ -69,21 +67,20 @@ function read() {
   const cells = averageCells(sheet());
   const pixels = config.reader === "digit" ? centreByMass(cells) : cells;
   const rows = Float32Array.from(pixels, (level) => level / 255);
-  return { rows, whole: run(network, rows), firstRows: [], lastRows: [] };
+  return { rows, whole: run(network, rows) };
 }
 
 /**
- * The probabilities when each direction has read so many rows.
+ * The probabilities when only the first rows are given, or only the last rows, and the others are blank.
  * @param {Reading} own
- * @param {number} count 1 to 28.
+ * @param {number} count How many rows, 1 to 28.
  * @returns {{forward: Float32Array, backward: Float32Array}} (num_classes) each
  */
-function probabilitiesAfter({ rows, whole, firstRows, lastRows }, count) {
+function probabilitiesAfter({ rows, whole }, count) {
   if (count === SIDE) return { forward: whole.probabilities, backward: whole.probabilities };
   const [end, start] = [count * SIDE, (SIDE - count) * SIDE];
-  firstRows[count] ??= run(network, rows.map((value, k) => (k < end ? value : 0))).probabilities;
-  lastRows[count] ??= run(network, rows.map((value, k) => (k < start ? 0 : value))).probabilities;
-  return { forward: firstRows[count], backward: lastRows[count] };
+  const [first, last] = [rows.slice().fill(0, end), rows.slice().fill(0, 0, start)];
+  return { forward: run(network, first).probabilities, backward: run(network, last).probabilities };
 }
 
 /** Read the drawing while it grows, at most once a frame. */
@@ -442,13 +439,11 @@ function introduce() {
   if (classes.every((name) => /^\d$/.test(name))) find("draw-title").textContent = "Draw a digit";
   const longest = Math.max(...classes.map((name) => name.length));
   document.body.style.setProperty("--longest-name", String(longest));
-  find("step-input").textContent = architecture.columns
-    ? "a row of pixels, and the column of the same number,"
-    : "a row of pixels";
+  find("columns").hidden = !architecture.columns;
   find("readout").textContent = {
-    last: "both hidden states at the last row, where the backward LSTM begins",
-    states: "the hidden state of each LSTM after all rows",
-    pool: "the mean and the maximum of every unit over all rows",
+    last: "the hidden states of both LSTMs at the last row, where the backward LSTM begins",
+    states: "the hidden states of both LSTMs after all rows",
+    pool: "the mean and the maximum of each hidden unit over all rows",
   }[architecture.readout];
 }
 
@@ -466,14 +461,14 @@ refresh();
 obeyReducedMotion();
 
 /**
- * For tests and for the curious, in the browser's console: `probabilities(rows)` takes (28, 28) numbers in
- * 0 to 1; `pixels()` gives the 28×28 numbers in 0 to 255 that are read, or null; `sheet()` gives the drawing as
- * the data URL of a PNG in which `birnn predict` reads the same.
+ * For tests, and for the curious in the browser's console: `probabilities(rows)` takes (28, 28) numbers in
+ * 0 to 1; `pixels()` gives the (28, 28) that are read, in 0 to 255, or null; `sheet()` gives the drawing as the
+ * data URL of a PNG that `birnn predict` reads as this page does.
  */
-const birnn = Object.freeze({
-  probabilities: (/** @type {ArrayLike<number>} */ rows) =>
-    run(network, Float32Array.from(rows)).probabilities,
-  pixels: () => reading && Array.from(reading.rows, (value) => Math.round(255 * value)),
-  sheet: () => sheet().toDataURL(),
+Object.assign(window, {
+  birnn: {
+    probabilities: (/** @type {number[]} */ rows) => run(network, Float32Array.from(rows)).probabilities,
+    pixels: () => reading && Array.from(reading.rows, (value) => Math.round(255 * value)),
+    sheet: () => sheet().toDataURL(),
+  },
 });
-Object.assign(window, { birnn });

@@ -16,33 +16,35 @@ const MARGIN = (SIDE - BOX_SIZE) / 2;
 // A pixel that the network reads is the average of CELL × CELL pixels of the sheet.
 const CELL = 8;
 const SHEET_SIDE = CELL * SIDE;
-// Of the pixels that the network reads. MNIST's own pens are 2 to 4 pixels wide; at 2, most digits are read well.
+// MNIST's pens are 2 to 4 of its pixels wide.
 const PEN_PIXELS = 2;
 const PEN_WIDTH = CELL * PEN_PIXELS;
-// Strokes are of one digit where they overlap from left to right by more than this fraction of the narrower
-// one; a group lower than this fraction of the highest is no digit. Both as in birnn_cli/reader/ink.py.
+// Strokes belong to one digit where their overlap, from left to right, is more than this fraction of the narrower
+// one's width. Ink below this fraction of the highest digit's height is no digit. See birnn_cli/reader/ink.py.
 const [OVERLAP, DIGIT_HEIGHT] = [0.25, 0.5];
 
 /**
  * The drawing that the network reads: the strokes moved and scaled so that their ink fills the box in the middle
- * of the sheet, and drawn anew with MNIST's pen. So the strokes of a small drawing do not become fat.
+ * of the sheet, and drawn anew with MNIST's pen, however small or large they were. As in
+ * birnn_cli/reader/normalise.py, the shorter side is a whole number of pixels too.
  * @param {Stroke[]} strokes
  * @returns {Drawing}
  */
 function fitToBox(strokes) {
   const { left, top, right, bottom } = boundsOf(strokes);
-  const longer = Math.max(right - left, bottom - top);
-  // What is smaller than the pen on the screen was meant as a dot: it fills the box.
+  const [width, height] = [right - left, bottom - top];
+  const longer = Math.max(width, height);
+  // What is smaller than the pen is a dot: its ink fills the box.
   const pen = longer < PEN_WIDTH ? BOX_SIZE : PEN_PIXELS;
-  /** The first and the last coordinate become those that leave room for the pen in a whole number of pixels. */
-  const fit = (/** @type {number} */ first, /** @type {number} */ last) => {
-    const scale = (BOX_SIZE - pen) / Math.max(1, longer);
-    const length = Math.round((last - first) * scale);
-    const start = MARGIN + Math.floor((BOX_SIZE - length - pen) / 2) + pen / 2;
-    return (/** @type {number} */ at) => CELL * (start + (length * (at - first)) / Math.max(1, last - first));
-  };
-  const [fitX, fitY] = [fit(left, right), fit(top, bottom)];
-  const place = (/** @type {[number, number]} */ [x, y]) => /** @type {[number, number]} */ ([fitX(x), fitY(y)]);
+  const scale = (BOX_SIZE - pen) / Math.max(1, longer);
+  const [across, down] = [width, height].map((side) => Math.round(side * scale));
+  const [startX, startY] = [across, down].map(
+    (side) => MARGIN + pen / 2 + Math.floor((BOX_SIZE - pen - side) / 2),
+  );
+  const place = (/** @type {[number, number]} */ [x, y]) => /** @type {[number, number]} */ ([
+    CELL * (startX + (across * (x - left)) / Math.max(1, width)),
+    CELL * (startY + (down * (y - top)) / Math.max(1, height)),
+  ]);
   return { strokes: strokes.map((stroke) => stroke.map(place)), penWidth: CELL * pen };
 }
 
@@ -112,8 +114,8 @@ function averageCells(sheet) {
 }
 
 /**
- * Move the box of ink by int(15 - b) from the upper left corner on each axis, where b is the centre of mass in
- * the box, as `centre_by_mass` in birnn_cli/reader/normalise.py does.
+ * Move the box of ink so that it begins at pixel int(15 - b) on each axis, where b is its centre of mass, as
+ * `centre_by_mass` in birnn_cli/reader/normalise.py does.
  * @param {Uint8ClampedArray} pixels (28, 28), the box in the middle, nothing around it.
  * @returns {Uint8ClampedArray} (28, 28)
  */
@@ -132,14 +134,14 @@ function centreByMass(pixels) {
 }
 
 /**
- * How many digits seem to be side by side. Strokes that touch, or are above each other, are of one digit.
+ * How many digits seem to be side by side.
  * @param {Stroke[]} strokes
  */
 function countDigits(strokes) {
-  /** @type {Stroke[][]} */
+  /** @type {Stroke[][]} Strokes of one digit each. */
   let groups = [];
   for (const stroke of strokes) {
-    const joined = groups.filter((group) => belongTogether(group, [stroke]));
+    const joined = groups.filter((group) => belongTogether(group.flat(), stroke));
     groups = [...groups.filter((group) => !joined.includes(group)), [...joined.flat(), stroke]];
   }
   const heights = groups.map(boundsOf).map(({ top, bottom }) => bottom - top + PEN_WIDTH);
@@ -147,13 +149,14 @@ function countDigits(strokes) {
 }
 
 /**
- * @param {Stroke[]} one
- * @param {Stroke[]} other
+ * Whether the ink of two strokes touches, or one is above the other.
+ * @param {Stroke} one
+ * @param {Stroke} other
  */
 function belongTogether(one, other) {
-  const [a, b] = [boundsOf(one), boundsOf(other)];
+  const [a, b] = [boundsOf([one]), boundsOf([other])];
   const overlap = Math.min(a.right, b.right) - Math.max(a.left, b.left) + PEN_WIDTH;
   const narrower = Math.min(a.right - a.left, b.right - b.left) + PEN_WIDTH;
   if (overlap > OVERLAP * narrower) return true;
-  return one.flat().some(([x, y]) => other.flat().some(([u, v]) => Math.hypot(x - u, y - v) < PEN_WIDTH));
+  return one.some(([x, y]) => other.some(([u, v]) => Math.hypot(x - u, y - v) < PEN_WIDTH));
 }

@@ -25,9 +25,9 @@ TOLERANCE = 1e-5
 def to_onnx(checkpoint: Checkpoint) -> bytes:
     """A checkpoint's ONNX model, once ONNX Runtime computes the same probabilities with it as NumPy.
 
-    Its input is `pixels` (batch, 28, 28) uint8 in MNIST's convention, for batches of any size. Its outputs
-    are `logits` and `probabilities`, each (batch, num_classes) float32. Its metadata properties, `classes`
-    and `about`, are JSON; `about` is the checkpoint's metadata.
+    Its input is `pixels` (batch, 28, 28) uint8 in MNIST's convention, for batches of any size. Its
+    outputs are `logits` and `probabilities`, each (batch, num_classes) float32. Its properties `classes`
+    and `about`, which is the checkpoint's metadata, are JSON.
 
     Raises:
         ConfigError: onnx or onnxruntime is not installed.
@@ -175,5 +175,6 @@ def _check(runtime: Any, content: bytes, checkpoint: Checkpoint) -> None:
         if not difference <= TOLERANCE:  # so that a NaN is refused too
             raise ExportError(
                 "the ONNX model answers otherwise than birnn: "
-                f"probabilities differ by {difference:.1g}, expected at most {TOLERANCE:g}; try other versions of onnx and onnxruntime"
+                f"probabilities differ by {difference:.1g}, expected at most {TOLERANCE:g}; "
+                "try other versions of onnx and onnxruntime"
             )

@@ -1,4 +1,4 @@
-"""Files that work without birnn: the ONNX model is the network, whatever its shape and the batch's."""
+"""The ONNX model computes what birnn computes, and `birnn export` and `birnn info` say what they did."""
 
 import numpy as np
 import onnx
@@ -17,7 +17,7 @@ from tests.conftest import make_network
 @pytest.mark.parametrize("readout", ["last", "states", "pool"])
 @pytest.mark.parametrize(("layers", "num_classes", "forget_bias"), [(1, 10, 1.0), (3, 4, -2.5)])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_onnx_runtime_answers_as_birnn_does_to_batches_of_any_size(
+def test_onnx_runtime_gives_the_probabilities_of_numpy_for_batches_of_any_size(
     columns: bool, readout: str, layers: int, num_classes: int, forget_bias: float
 ) -> None:
     values = {"columns": columns, "readout": readout, "layers": layers, "forget_bias": forget_bias}
@@ -33,7 +33,7 @@ def test_onnx_runtime_answers_as_birnn_does_to_batches_of_any_size(
         np.testing.assert_allclose(probabilities, numpy_engine.probabilities(expected), atol=1e-5)
 
 
-def test_a_model_that_answers_otherwise_is_not_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_whose_probabilities_differ_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     own = numpy_engine.logits
     monkeypatch.setattr(numpy_engine, "logits", lambda *given: own(*given)[:, ::-1])
     with pytest.raises(ExportError, match="answers otherwise"):

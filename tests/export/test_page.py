@@ -1,4 +1,4 @@
-"""The page of a network: what is in the file, what is refused. How it behaves: test_page_in_browser."""
+"""The exported page as a file: what it holds, and what is refused. test_page_in_browser.py opens it."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ HOSTILE = (
 
 
 def config_of(document: bytes) -> dict[str, Any]:
-    """What the page knows of its network, as a browser would find it."""
+    """What the page is told of its network, as a browser finds it."""
     found = re.findall(rb'<script type="application/json" id="network">(.*?)</script>', document, re.S)
     assert len(found) == 1
     return json.loads(found[0])  # type: ignore[no-any-return]
@@ -54,7 +54,7 @@ def test_the_page_names_nothing_outside_itself_and_forbids_connections(shipped: 
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
-def test_weights_are_half_as_large_where_nothing_is_lost_by_it(dtype: str) -> None:
+def test_weights_are_stored_in_float16_only_where_it_holds_them_exactly(dtype: str) -> None:
     network = make_network()
     weights = {name: array.astype(dtype).astype(np.float32) for name, array in network.weights.items()}
     values = config_of(page.to_html(replace(network, weights=weights)))
@@ -71,22 +71,21 @@ def test_a_weight_beyond_float16_keeps_all_in_float32() -> None:
     assert config_of(page.to_html(network))["dtype"] == "float32"
 
 
-def test_names_of_classes_cannot_leave_their_place() -> None:
+def test_names_of_classes_cannot_become_markup() -> None:
     document = page.to_html(make_network(HOSTILE))
     assert config_of(document)["classes"] == list(HOSTILE)
     assert document.count(b"<script") == page.to_html(make_network()).count(b"<script")
 
 
-def test_where_a_folder_lies_is_nobodys_business() -> None:
+def test_the_page_names_a_data_folder_without_its_path() -> None:
     document = page.to_html(make_network())
     assert config_of(document)["dataset"] == "letters"
     assert b"somebody" not in document
 
 
 def test_a_network_too_large_for_a_page_is_refused_in_a_line_that_says_what_to_do() -> None:
-    network = make_network(
-        hidden_size=300
-    )  # 4 × 300 × (28 + 300 + 1) × 2 numbers, and the head's 10 × 600 + 10
+    # 4 × 300 × (28 + 300 + 1) × 2 numbers, and the head's 10 × 600 + 10.
+    network = make_network(hidden_size=300)
     with pytest.raises(ConfigError) as error:
         page.to_html(network)
     for part in ("795,610", "4,000,000", "float32", "--checkpoint"):
@@ -94,24 +93,18 @@ def test_a_network_too_large_for_a_page_is_refused_in_a_line_that_says_what_to_d
 
 
 def luminance(colour: str) -> float:
-    """Of `#rrggbb`, by WCAG 2: 0 to 1."""
+    """The relative luminance of `#rrggbb`, 0 to 1, by WCAG 2."""
     levels = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
     red, green, blue = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in levels)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
-def test_text_stands_out_from_what_is_behind_it(theme: int) -> None:
+def test_text_and_lines_have_the_contrast_that_wcag_asks_for(theme: int) -> None:
     style = (page.PARTS / "style.css").read_text(encoding="utf-8")
     block = re.findall(r":root \{(.*?)\}", style, re.S)[theme]
     colours = dict(re.findall(r"--(\w+): (#\w{6});", block))
-    for name, least in {
-        "text": 4.5,
-        "soft": 4.5,
-        "forward": 4.5,
-        "backward": 4.5,
-        "line": 3,
-    }.items():
+    for name, least in {"text": 4.5, "soft": 4.5, "forward": 4.5, "backward": 4.5, "line": 3}.items():
         for behind in ("page", "panel"):
             low, high = sorted(luminance(colours[each]) for each in (name, behind))
             assert (high + 0.05) / (low + 0.05) >= least, (name, behind)
