@@ -40,8 +40,8 @@ def in_order(
 
     Two chunks per process are under way. The processes are new ones ("spawn"), which import the caller's
     main module; they end when the iterator is closed or the caller's process ends, however it does. No
-    signal handler is installed, and any thread may call this. A process that dies takes the others with
-    it: then there are new ones, and the next chunk is worked on item by item, to find the one that kills.
+    signal handler is installed, and any thread may call this. When a process dies, the pool is made anew
+    and the next chunk is worked on item by item, to find the one that kills.
 
     Args:
         work: Gives an answer for each item of a chunk. It, items and answers are pickled.

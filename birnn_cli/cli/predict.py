@@ -77,11 +77,9 @@ def predict(
 
             explanation.check_target(explain, paths, several=several, force=force)
         _, network = folders.find_checkpoint(checkpoint, console.note_unless(quiet))
-        saved_input = (
-            outputs.PictureFolder(save_input, "--save-input", force=force) if save_input else None
-        )
-        stages = (
-            outputs.PictureFolder(save_stages, "--save-stages", force=force) if save_stages else None
+        saved_input, saved_stages = (
+            outputs.PictureFolder(folder, name, force=force) if folder else None
+            for folder, name in ((save_input, "--save-input"), (save_stages, "--save-stages"))
         )
         file = None
         if output is not None:
