@@ -16,20 +16,14 @@ def check_output(
     folder: bool = False,
     advice: str = "or add --force to replace it",
 ) -> None:
-    """Refuse to write over what exists, or over what is read.
+    """Refuse to write a file, or files into a folder, over what exists or what is read.
 
-    Args:
-        path: The file or folder that is to be written.
-        option: The option that names it.
-        force: Whether a file may be replaced, and files in a folder that holds some already.
-        inputs: What is read, which is never written to; what is not there is passed over.
-        folder: Whether a folder is to be written, else a file.
-        advice: What to do, besides naming another one, where it exists.
+    `inputs` are never written to, forced or not; `advice` says what to do besides naming another path.
 
     Raises:
-        OutputError: It is one of the inputs.
-        OutputExistsError: It exists, and nothing is forced; or it is a folder where a file is to be
-            written, or a file where a folder is.
+        OutputError: The path is one of the inputs.
+        OutputExistsError: It exists, and nothing is forced; or it is a folder, expected a file, or a
+            file, expected a folder.
     """
     if not path.exists():
         return

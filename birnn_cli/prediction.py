@@ -45,65 +45,57 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DigitReading:
-    """One of several digits side by side; the attributes are those of a `Prediction`.
-
-    `box` is left, top, right, bottom in pixels of the picture, the last two exclusive.
-    """
-
-    status: Status
-    top: tuple[Candidate, ...]
-    box: Box
-    pixels: Pixels
-
-    @property
-    def label(self) -> str:
-        """The likeliest label."""
-        return self.top[0].label
-
-    @property
-    def probability(self) -> float:
-        """The probability of the label, 0 to 1."""
-        return self.top[0].probability
-
-
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Prediction:
-    """What the network reads in one picture.
-
-    `str` gives it as a line of text, `7.png: 7 (99.8 %)`; a notebook shows the pixels too.
+class Labelled:
+    """What the network reads in some pixels.
 
     Attributes:
-        source: Which picture.
         status: `ok`; `unsure`, when the label is not to be trusted; `no-ink`; `error`.
-        top: The likeliest labels, likeliest first; empty for `no-ink` and `error`. With several digits,
-            the likeliest numbers as text, their probabilities the products of the digits'.
-        error: A code and a message, where the picture could not be read.
-        pixels: What the network read: (28, 28) uint8; with several digits all of them side by side,
-            (28, 28 × digits); None for `no-ink` and `error`.
-        num_digits: How many digits seem to stand side by side in the picture.
-        digits: From left to right, where several digits were asked for.
-        stages: How the picture was read, as a picture: (height, width) uint8, where asked for.
+        top: The likeliest labels, likeliest first; empty for `no-ink` and `error`.
+        pixels: What the network read: (28, 28) uint8; None for `no-ink` and `error`.
     """
 
-    source: Source
     status: Status
     top: tuple[Candidate, ...] = ()
-    error: tuple[str, str] | None = None
     pixels: Pixels | None = None
-    num_digits: int = 0
-    digits: tuple[DigitReading, ...] = ()
-    stages: Pixels | None = None
 
     @property
     def label(self) -> str | None:
-        """The likeliest label; None for `no-ink` and `error`."""
+        """The likeliest label."""
         return self.top[0].label if self.top else None
 
     @property
     def probability(self) -> float | None:
         """The probability of the label, 0 to 1."""
         return self.top[0].probability if self.top else None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DigitReading(Labelled):
+    """One of several digits; `box` is left, top, right, bottom in pixels, the last two exclusive."""
+
+    box: Box
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Prediction(Labelled):
+    """What the network reads in one picture; with several digits, a number as text.
+
+    The probability of a number is the product of its digits'; its `pixels` are those of all digits side
+    by side, (28, 28 × digits). `str` gives it as a line of text, `7.png: 7 (99.8 %)`.
+
+    Attributes:
+        source: Which picture.
+        error: A code and a message, where the picture could not be read.
+        num_digits: How many digits seem to stand side by side in the picture.
+        digits: From left to right, where several digits were asked for.
+        stages: How the picture was read, as a picture: (height, width) uint8, where asked for.
+    """
+
+    source: Source
+    error: tuple[str, str] | None = None
+    num_digits: int = 0
+    digits: tuple[DigitReading, ...] = ()
+    stages: Pixels | None = None
 
     def __str__(self) -> str:
         if self.error is not None:
@@ -123,16 +115,12 @@ class Prediction:
         from base64 import b64encode
         from html import escape
 
-        text = escape(str(self))
+        text = f"<p>{escape(str(self))}</p>"
         if self.pixels is None:
-            return f"<p>{text}</p>"
-        height, width = self.pixels.shape
+            return text
         png = b64encode(decode.encode_png(self.pixels)).decode()
-        return (
-            f'<figure><img src="data:image/png;base64,{png}" alt="what the network read" '
-            f'width="{4 * width}" height="{4 * height}" style="image-rendering: pixelated">'
-            f"<figcaption>{text}</figcaption></figure>"
-        )
+        size = f'height="112" width="{4 * self.pixels.shape[1]}" style="image-rendering: pixelated"'
+        return f'<img alt="what the network read" src="data:image/png;base64,{png}" {size}>{text}'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,7 +266,7 @@ def _label(
         prediction,
         status="ok" if is_sure and (options.several or prediction.num_digits == 1) else "unsure",
         top=_likeliest_texts([each.top for each in readings], options.top_k),
-        pixels=np.hstack([each.pixels for each in readings]),
+        pixels=np.hstack([pixels for _, pixels in digits]),
         digits=tuple(readings) if options.several else (),
     )
 

@@ -17,23 +17,15 @@ from birnn_cli.reader.inputs import Source
 
 
 class PredictionFile:
-    """The file of `predict --output`, a line a picture; to be used in a `with`.
+    """The file of `predict --output`, a line per picture; to be used in a `with`.
 
-    Args:
-        path: Where to.
-        pictures: What is read: the file must be none of them.
-        force: Whether a file that exists is replaced.
-        skip_existing: Whether predictions are added to a file that exists. A torn last line, which a
-            process that was stopped may have left, is cut off.
-
-    Attributes:
-        done: The paths of the pictures whose predictions it holds.
-        any_failed: Whether one of those could not be read.
+    With `skip_existing`, predictions are added to a file that exists: `done` are the paths of the
+    pictures that it holds, `any_failed` whether one of them could not be read. A torn last line, which a
+    process that was stopped may have left, is cut off.
 
     Raises:
-        OutputExistsError: The file exists, and neither was asked for.
-        OutputError: It is a picture that is to be read, or another process writes it, or predictions
-            are to be added and it holds something else.
+        OutputExistsError: The file exists, and neither `force` nor `skip_existing` is given.
+        OutputError: It is one of the pictures, or another process writes it, or it holds something else.
     """
 
     def __init__(
@@ -101,12 +93,7 @@ class PredictionFile:
 
 
 class PictureFolder:
-    """A folder for pictures that belong to predictions, as PNG files.
-
-    Args:
-        folder: Made when it is not there.
-        option: The option that names it.
-        force: Whether files in it may be replaced.
+    """A folder for pictures about predictions, as PNG files; `option` names it in an error.
 
     Raises:
         OutputExistsError: The folder holds something already, and nothing is forced.
