@@ -255,7 +255,7 @@ def test_a_prediction_is_a_line_of_text_and_in_a_notebook_a_picture() -> None:
     assert str(shown) == "<b>.png: 7? (50.0 %), 1 (25.0 %)"
     assert repr(shown) == f"<Prediction {shown}>"
     html = shown._repr_html_()
-    assert '<img src="data:image/png;base64,' in html and "image-rendering: pixelated" in html
+    assert 'src="data:image/png;base64,' in html and "image-rendering: pixelated" in html
     assert "&lt;b&gt;.png: 7? (50.0 %)" in html and "<b>" not in html
     empty = Prediction(source=Source("a.png"), status="error", error=("image", "no such file"))
     assert (empty.label, empty.probability) == (None, None)
