@@ -1,7 +1,47 @@
-"""Writing files so that a reader, a crash or a full disk never finds half of one."""
+"""Writing files: nothing of the user's is overwritten unasked, and nobody ever finds half of a file."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
+
+from birnn_cli.errors import OutputError, OutputExistsError
+
+
+def check_output(
+    path: Path,
+    option: str,
+    *,
+    force: bool,
+    inputs: Iterable[str | Path] = (),
+    folder: bool = False,
+    advice: str = "or add --force to replace it",
+) -> None:
+    """Refuse to write over what exists, or over what is read.
+
+    Args:
+        path: The file or folder that is to be written.
+        option: The option that names it.
+        force: Whether a file may be replaced, and files in a folder that holds some already.
+        inputs: What is read, which is never written to; what is not there is passed over.
+        folder: Whether a folder is to be written, else a file.
+        advice: What to do, besides naming another one, where it exists.
+
+    Raises:
+        OutputError: It is one of the inputs.
+        OutputExistsError: It exists, and nothing is forced; or it is a folder where a file is to be
+            written, or a file where a folder is.
+    """
+    if not path.exists():
+        return
+    if any(Path(each).exists() and path.samefile(each) for each in inputs):
+        raise OutputError(f"{path} is what is to be read: name another {option}")
+    if path.is_dir() != folder:
+        found, expected = ("file", "folder") if folder else ("folder", "file")
+        raise OutputExistsError(f"{path} is a {found}, expected a {expected}: name another {option}")
+    if force or (folder and not any(path.iterdir())):
+        return
+    found = "holds files" if folder else "exists"
+    raise OutputExistsError(f"{path} {found} already: name another {option}, {advice}")
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -1,89 +1,145 @@
-"""Reading pictures: many files to many answers, in order, in bounded memory. No torch."""
+"""Reading pictures: many pictures to their predictions, in order, in bounded memory. No torch."""
 
+import heapq
 import os
-import stat
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
-from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from birnn_cli.errors import ImageError, OutputExistsError
-from birnn_cli.files import write_atomically
+from birnn_cli.errors import BirnnError, ConfigError
 from birnn_cli.network import numpy_engine
 from birnn_cli.network.rows import to_rows
-from birnn_cli.reader import Reader, decode, read
+from birnn_cli.reader import Reader, decode
+from birnn_cli.reader.inputs import STDIN, read_source
+from birnn_cli.reader.inputs import Source as Source
+from birnn_cli.reader.inputs import find_pictures as find_pictures
 from birnn_cli.reader.light import Invert
+from birnn_cli.reader.read import ReaderStages
 from birnn_cli.runs.checkpoint import Checkpoint
+from birnn_cli.text import percent
 
 Status = Literal["ok", "unsure", "no-ink", "error"]
+Pixels = NDArray[np.uint8]
+Box = tuple[int, int, int, int]
 
-# Pictures that are read together: so many, or of so many bytes. Enough for the network to be efficient,
-# few enough for answers to come soon.
+# Pictures that are read together: at most so many files, of about so many bytes. Enough for the network
+# to be efficient, few enough for the first predictions to come soon.
 CHUNK_FILES, CHUNK_BYTES = 128, 4 << 20
-# Fewer chunks are done sooner by one process than others are started.
+# One process reads fewer chunks than these sooner than others are started.
 MIN_CHUNKS = 4
-# An answer below it is not to be trusted. On MNIST's 5,000 validation images fewer than one in a
-# hundred of the shipped model's answers are below.
+# A label less probable than this is not to be trusted. On MNIST's 5,000 validation images, fewer than
+# one in a hundred of the shipped model's labels are.
 UNSURE_BELOW = 0.55
-
-STDIN = "-"
-
-
-class Input(NamedTuple):
-    """A picture to read: its path as shown to the user, `-` for stdin; the folder it was found in."""
-
-    path: str
-    folder: str | None = None
-
-    @property
-    def name(self) -> Path:
-        """Where what belongs to it is saved: relative, ending in `.png`."""
-        if self.folder is not None:
-            return Path(self.path).relative_to(self.folder).with_suffix(".png")
-        return Path("stdin.png" if self.path == STDIN else Path(self.path).stem + ".png")
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A label and its probability, 0 to 1."""
+class Candidate:
+    """A label and its probability, 0 to 1; with several digits, a number as text."""
 
     label: str
     probability: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DigitReading:
+    """One of several digits side by side.
+
+    Attributes:
+        status: `ok`, or `unsure` when the label is not to be trusted.
+        top: The likeliest labels, likeliest first; one or more.
+        box: Left, top, right, bottom in pixels of the picture, the last two exclusive.
+        pixels: What the network read: (28, 28) uint8.
+    """
+
+    status: Status
+    top: tuple[Candidate, ...]
+    box: Box
+    pixels: Pixels
+
+    @property
+    def label(self) -> str:
+        """The likeliest label."""
+        return self.top[0].label
+
+    @property
+    def probability(self) -> float:
+        """The probability of the label, 0 to 1."""
+        return self.top[0].probability
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Prediction:
-    """The answer to one picture, or to one digit of it.
+    """What the network reads in one picture.
+
+    `str` gives it as a line of text, `7.png: 7 (99.8 %)`; a notebook shows the pixels too.
 
     Attributes:
         source: Which picture.
-        status: `ok`; `unsure`, when the answer is not to be trusted; `no-ink`; `error`.
-        top: The likeliest labels, likeliest first; empty without an answer.
+        status: `ok`; `unsure`, when the label is not to be trusted; `no-ink`; `error`.
+        top: The likeliest labels, likeliest first; empty for `no-ink` and `error`. With several digits,
+            the likeliest numbers as text, their probabilities the products of the digits'.
         error: A code and a message, where the picture could not be read.
-        pixels: What the network read: (28, 28) uint8; None without an answer.
+        pixels: What the network read: (28, 28) uint8; with several digits all of them side by side,
+            (28, 28 × digits); None for `no-ink` and `error`.
         num_digits: How many digits seem to stand side by side in the picture.
-        index: Of the digits one by one, which, from 0 on the left.
-        box: Where that is: left, top, right, bottom in pixels of the picture, the last two exclusive.
-        stages: How the picture was read: (height, width) uint8, where asked for; a picture's first
-            answer has it.
+        digits: From left to right, where several digits were asked for.
+        stages: How the picture was read, as a picture: (height, width) uint8, where asked for.
     """
 
-    source: Input
+    source: Source
     status: Status
-    top: tuple[Choice, ...] = ()
+    top: tuple[Candidate, ...] = ()
     error: tuple[str, str] | None = None
-    pixels: NDArray[np.uint8] | None = None
+    pixels: Pixels | None = None
     num_digits: int = 0
-    index: int | None = None
-    box: tuple[int, int, int, int] | None = None
-    stages: NDArray[np.uint8] | None = None
+    digits: tuple[DigitReading, ...] = ()
+    stages: Pixels | None = None
+
+    @property
+    def label(self) -> str | None:
+        """The likeliest label; None for `no-ink` and `error`."""
+        return self.top[0].label if self.top else None
+
+    @property
+    def probability(self) -> float | None:
+        """The probability of the label, 0 to 1."""
+        return self.top[0].probability if self.top else None
+
+    def __str__(self) -> str:
+        if self.error is not None:
+            return f"{self.source.path}: error: {self.error[1]}"
+        if not self.top:
+            return f"{self.source.path}: no ink"
+        doubt = "?" if self.status == "unsure" else ""
+        best, *others = self.top
+        line = f"{self.source.path}: {best.label}{doubt} ({percent(best.probability)})"
+        return line + "".join(f", {other.label} ({percent(other.probability)})" for other in others)
+
+    def __repr__(self) -> str:
+        return f"<Prediction {self}>"
+
+    def _repr_html_(self) -> str:
+        """For a notebook: the text, and the pixels four times as large."""
+        from base64 import b64encode
+        from html import escape
+
+        text = escape(str(self))
+        if self.pixels is None:
+            return f"<p>{text}</p>"
+        height, width = self.pixels.shape
+        png = b64encode(decode.encode_png(self.pixels)).decode()
+        return (
+            f'<figure><img src="data:image/png;base64,{png}" alt="what the network read" '
+            f'width="{4 * width}" height="{4 * height}" style="image-rendering: pixelated">'
+            f"<figcaption>{text}</figcaption></figure>"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +147,10 @@ class Options:
     """How pictures are read.
 
     Attributes:
-        top_k: Labels to name, 1 or more.
-        invert: Whether ink is darker than paper.
-        several: Whether each of several digits side by side gets its own answer.
-        stages: Whether answers show how the picture was read.
+        top_k: How many of the likeliest labels to give, 1 or more.
+        invert: `yes` when ink is darker than paper, `no` when it is lighter, `auto` to find out.
+        several: Whether each of several digits side by side is read, or all ink as one digit.
+        stages: Whether predictions show how the picture was read.
     """
 
     top_k: int = 1
@@ -102,64 +158,57 @@ class Options:
     several: bool = False
     stages: bool = False
 
+    def __post_init__(self) -> None:
+        """Check the values.
 
-def find_inputs(paths: Iterable[str], shard: tuple[int, int] | None = None) -> Iterator[Input]:
-    """Files as they are, folders as the pictures in them; a folder without any yields itself.
-
-    Args:
-        paths: Files and folders; gone through twice for a shard.
-        shard: Which of how many shares, from 1: one after the other they are the whole, in its order.
-    """
-    found = _find(paths)
-    if shard is not None:
-        total, (number, shards) = sum(1 for _ in _find(paths)), shard
-        found = islice(found, total * (number - 1) // shards, total * number // shards)
-    return found
-
-
-def _find(paths: Iterable[str]) -> Iterator[Input]:
-    for path in paths:
-        empty = True
-        if path != STDIN and os.path.isdir(path):  # noqa: PTH112 - the text stays as it was given
-            for file in decode.find_images(path):
-                empty = False
-                yield Input(file, path)
-        if empty:
-            yield Input(path)
+        Raises:
+            ConfigError: One cannot be.
+        """
+        if not isinstance(self.top_k, int) or self.top_k < 1:
+            raise ConfigError(f"top_k is {self.top_k!r}, expected a whole number from 1")
+        if self.invert not in get_args(Invert):
+            raise ConfigError(f"invert is {self.invert!r}, expected {', '.join(get_args(Invert))}")
 
 
 def predict(
-    network: Checkpoint, inputs: Iterable[Input], options: Options | None = None, jobs: int | None = 1
+    checkpoint: Checkpoint,
+    sources: Iterable[Source],
+    options: Options | None = None,
+    jobs: int | None = 1,
 ) -> Generator[Prediction]:
-    """Read pictures and answer in their order; a bad one is answered with its error.
+    """Read pictures and yield a prediction for each, in their order; a bad one gives its error.
 
     Args:
-        network: What reads them.
-        inputs: The pictures; taken some at a time.
+        checkpoint: The network that reads them.
+        sources: The pictures; taken some at a time.
         options: How they are read.
-        jobs: Processes that many pictures are shared among, None for one a core; above 1, the caller's
-            main module must be one that can be imported.
+        jobs: Processes that share the work of many pictures, None for one a core. Above 1, it must be
+            possible to import the caller's main module.
+
+    Raises:
+        OSError: The processes cannot be started.
     """
-    work = partial(_answer, network, options or Options())
-    chunks = _chunks(inputs)
+    work = partial(_predict_chunk, checkpoint, options or Options())
+    chunks = _chunks(sources)
     first = list(islice(chunks, MIN_CHUNKS))
     if jobs == 1 or len(first) < MIN_CHUNKS:
         yield from chain.from_iterable(map(work, chain(first, chunks)))
         return
-    from birnn_cli import workers  # not on the way to a single answer: it takes long to load
+    from birnn_cli import workers  # takes long to load, and one picture needs none
 
     jobs = jobs or workers.usable_cores()
-    with closing(workers.in_order(work, chain(first, chunks), jobs)) as answers:
-        yield from chain.from_iterable(answers)
+    with closing(workers.in_order(work, chain(first, chunks), jobs, _lost)) as predictions:
+        yield from chain.from_iterable(predictions)
 
 
-def _chunks(inputs: Iterable[Input]) -> Iterator[list[tuple[Input, bytes | None]]]:
+def _chunks(sources: Iterable[Source]) -> Iterator[list[Source]]:
     """Pictures to read together, with the content of the one on stdin, which no other process has."""
-    chunk: list[tuple[Input, bytes | None]] = []
+    chunk: list[Source] = []
     size = 0
-    for source in inputs:
-        content = sys.stdin.buffer.read(decode.MAX_BYTES + 1) if _is_piped(source) else None
-        chunk.append((source, content))
+    for source in sources:
+        if source.path == STDIN and not sys.stdin.isatty():
+            source = source._replace(content=sys.stdin.buffer.read(decode.MAX_BYTES + 1))
+        chunk.append(source)
         with suppress(OSError, ValueError):
             size += os.stat(source.path).st_size  # noqa: PTH116 - for every one of very many
         if len(chunk) == CHUNK_FILES or size >= CHUNK_BYTES:
@@ -169,117 +218,96 @@ def _chunks(inputs: Iterable[Input]) -> Iterator[list[tuple[Input, bytes | None]
         yield chunk
 
 
-def _is_piped(source: Input) -> bool:
-    return source.path == STDIN and not sys.stdin.isatty()
-
-
-def _answer(
-    network: Checkpoint, options: Options, chunk: list[tuple[Input, bytes | None]]
-) -> list[Prediction]:
-    """Read some pictures, and have the network answer to all of them at once."""
-    answers: list[Prediction] = []
-    for source, content in chunk:
-        try:
-            answers += _read(network.config.reader, options, source, content)
-        except ImageError as error:
-            answers.append(Prediction(source=source, status="error", error=(error.code, str(error))))
-    pixels = [answer.pixels for answer in answers if answer.pixels is not None]
-    if not pixels:
-        return answers
-    config = network.config
-    logits = numpy_engine.logits(config.architecture, network.weights, to_rows(np.stack(pixels)))
-    likely = iter(numpy_engine.probabilities(logits))
+def _predict_chunk(checkpoint: Checkpoint, options: Options, chunk: list[Source]) -> list[Prediction]:
+    """Read some pictures, and have the network read all of their digits at once."""
+    config = checkpoint.config
+    found = [_find_digits(config.reader, options, source) for source in chunk]
+    images = [pixels for _, digits in found for _, pixels in digits]
+    if not images:
+        return [prediction for prediction, _ in found]
+    logits = numpy_engine.logits(config.architecture, checkpoint.weights, to_rows(np.stack(images)))
+    probabilities = iter(numpy_engine.probabilities(logits))
     return [
-        answer if answer.pixels is None else _judge(answer, next(likely), config.classes, options)
-        for answer in answers
+        _label(prediction, digits, list(islice(probabilities, len(digits))), config.classes, options)
+        if digits
+        else prediction
+        for prediction, digits in found
     ]
 
 
-def _read(
-    reader: Reader, options: Options, source: Input, content: bytes | None
-) -> Iterator[Prediction]:
-    """What there is to answer to in a picture: nothing, one image, or those of several digits."""
-    content = _content(source.path) if content is None else content
-    reading = read.read_stages(content, reader, options.invert, full_size=options.several)
-    stages = _strip(reading) if options.stages else None
-    number = reading.num_digits
-    first = Prediction(source=source, status="ok" if number else "no-ink", stages=stages)
-    if not (number and options.several):
-        yield replace(first, pixels=reading.pixels, num_digits=number)
-        return
-    for index, (box, pixels) in enumerate(reading.each()):
-        yield replace(first, pixels=pixels, num_digits=1, index=index, box=box)
-        first = replace(first, stages=None)
+Digits = list[tuple[Box, Pixels]]
 
 
-def _strip(reading: read.ReaderStages) -> NDArray[np.uint8]:
+def _find_digits(reader: Reader, options: Options, source: Source) -> tuple[Prediction, Digits]:
+    """A prediction without its labels, and where and what the network has to read; nothing if no ink."""
+    bare = source._replace(content=None)
+    try:
+        stages = read_source(source, reader, options.invert, full_size=options.several)
+        strip = _draw(stages) if options.stages else None
+        digits: Digits = []
+        if stages.num_digits and options.several:
+            digits += stages.each()
+        elif stages.pixels is not None:
+            height, width = stages.grey.shape
+            digits.append(((0, 0, width, height), stages.pixels))
+    except BirnnError as error:
+        return Prediction(source=bare, status="error", error=(error.code, str(error))), []
+    except Exception as error:  # a fault of ours on one picture is no reason to give up the others
+        text = " ".join(f"it cannot be read ({type(error).__name__}: {error})".split())
+        return Prediction(source=bare, status="error", error=("internal", text)), []
+    status: Status = "ok" if digits else "no-ink"
+    return Prediction(source=bare, status=status, num_digits=stages.num_digits, stages=strip), digits
+
+
+def _draw(stages: ReaderStages) -> Pixels:
     from birnn_cli.reader.stages import strip  # seldom asked for, and text takes long to load
 
-    return strip(reading)
+    return strip(stages)
 
 
-def _judge(
-    answer: Prediction, likely: NDArray[np.float32], classes: tuple[str, ...], options: Options
+def _label(
+    prediction: Prediction,
+    digits: Digits,
+    probabilities: list[NDArray[np.float32]],
+    classes: tuple[str, ...],
+    options: Options,
 ) -> Prediction:
-    """An answer with its labels, given the probabilities (classes,) of all."""
-    best = np.argsort(-likely, kind="stable")[: options.top_k]
-    top = tuple(Choice(classes[label], float(likely[label])) for label in best)
-    sure = top[0].probability >= UNSURE_BELOW and answer.num_digits == 1
-    return replace(answer, status="ok" if sure else "unsure", top=top)
+    """A prediction with its labels, given for each of its digits the probabilities (classes,)."""
+    readings = []
+    for (box, pixels), likely in zip(digits, probabilities, strict=True):
+        best = np.argsort(-likely, kind="stable")[: options.top_k]
+        top = tuple(Candidate(classes[label], float(likely[label])) for label in best)
+        status: Status = "ok" if top[0].probability >= UNSURE_BELOW else "unsure"
+        readings.append(DigitReading(status=status, top=top, box=box, pixels=pixels))
+    is_sure = all(each.status == "ok" for each in readings)
+    return replace(
+        prediction,
+        status="ok" if is_sure and (options.several or prediction.num_digits == 1) else "unsure",
+        top=_likeliest_texts([each.top for each in readings], options.top_k),
+        pixels=np.hstack([each.pixels for each in readings]),
+        digits=tuple(readings) if options.several else (),
+    )
 
 
-def _content(path: str) -> bytes:
-    """The bytes of a picture's file.
+def _likeliest_texts(digits: list[tuple[Candidate, ...]], count: int) -> tuple[Candidate, ...]:
+    """The most probable texts that the digits' candidates make up, from left to right.
 
-    Raises:
-        ImageError: It is not there, no file, unreadable, or too large.
+    A text's probability is the product of its digits'. A likely text begins with a likely one, so no
+    more than `count` beginnings need to be kept.
     """
-    if path == STDIN:
-        raise ImageError("stdin is a terminal, expected a picture piped in: birnn predict - < 7.png")
-    try:
-        mode = os.stat(path).st_mode  # noqa: PTH116 - for every one of very many
-        if stat.S_ISDIR(mode):
-            os.listdir(path)  # noqa: PTH208 - says so if it may not be read
-            raise ImageError(f"no pictures in this folder, expected files in {'|'.join(decode.ENDINGS)}")
-        if not stat.S_ISREG(mode):
-            raise ImageError("this is no plain file, expected a picture")
-        with open(path, "rb") as opened:  # noqa: PTH123
-            return opened.read(decode.MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise ImageError("no such file") from None
-    except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
-        raise ImageError(f"cannot be read ({getattr(error, 'strerror', error)})") from None
+    texts = [Candidate("", 1.0)]
+    for candidates in digits:
+        longer = (
+            Candidate(text.label + each.label, text.probability * each.probability)
+            for text in texts
+            for each in candidates
+        )
+        texts = heapq.nlargest(count, longer, key=lambda text: text.probability)
+    return tuple(texts)
 
 
-class Saver:
-    """Keeps pictures that belong to answers, as PNG files in a folder.
-
-    Args:
-        folder: Made when it is not there.
-        option: Which one named it.
-        force: Whether files in it may be replaced.
-
-    Raises:
-        OutputExistsError: The folder holds something already, and nothing is forced.
-    """
-
-    def __init__(self, folder: Path, option: str, *, force: bool) -> None:
-        if not force and folder.exists() and any(folder.iterdir()):
-            raise OutputExistsError(
-                f"{folder} holds files already: name another {option}, or add --force"
-            )
-        self._folder = folder
-        self._taken: set[Path] = set()
-
-    def save(self, source: Input, pixels: NDArray[np.uint8] | None) -> None:
-        """Keep a picture, if there is one, under its source's name; a taken one gets `-2` at its end."""
-        if pixels is None:
-            return
-        name, number = source.name, 1
-        while name in self._taken:
-            number += 1
-            name = source.name.with_stem(f"{source.name.stem}-{number}")
-        self._taken.add(name)
-        path = self._folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, decode.encode_png(pixels))
+def _lost(source: Source) -> Prediction:
+    """In place of a prediction that cannot be had: reading this picture ended the process."""
+    text = "reading it ended the process, perhaps of too little memory"
+    bare = source._replace(content=None)
+    return Prediction(source=bare, status="error", error=("internal", text))

@@ -114,7 +114,7 @@ def main() -> None:
     for name, picture in pictures().items():
         picture.save(DIGITS / name, quality=85)
     shipped = checkpoint.load(folders.SHIPPED)
-    answers = list(prediction.predict(shipped, prediction.find_inputs([str(DIGITS)])))
+    answers = list(prediction.predict(shipped, prediction.find_pictures([str(DIGITS)])))
     sheet(answers).save(SHEET, optimize=True)
     reading = read.read_stages((DIGITS / "7-photo.jpg").read_bytes())
     Image.fromarray(strip(reading)).save(STAGES, optimize=True)

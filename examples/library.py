@@ -28,7 +28,7 @@ def main(pictures: list[str]) -> None:
     low, high = scores.ci95
     print(f"{scores.correct} of {scores.n} drawn test digits right ({low:.1%} to {high:.1%})")
 
-    for answer in prediction.predict(network, prediction.find_inputs(pictures)):
+    for answer in prediction.predict(network, prediction.find_pictures(pictures)):
         best = answer.top[0] if answer.top else None
         print(Path(answer.source.path).name, answer.status, best)
 

@@ -190,7 +190,7 @@ def test_of_a_long_folder_no_more_than_two_pictures_are_looked_for(
         yield from ("a", "b")
         raise AssertionError("looked further")
 
-    monkeypatch.setattr(explanation_figure, "find_inputs", endless)
+    monkeypatch.setattr(explanation_figure, "find_pictures", endless)
     with pytest.raises(ConfigError, match="one picture"):
         explanation_figure.check(Path("-"), ["scans"], several=False, force=False)
 

@@ -1,4 +1,4 @@
-"""Many pictures: shared among processes, answered in order, stopped at once, nothing answered lost."""
+"""Many pictures: shared among processes, predicted in order, stopped at once, no prediction lost."""
 
 import json
 import os
@@ -11,11 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from birnn_cli import prediction
 from birnn_cli.data import strokes
-from birnn_cli.prediction import CHUNK_FILES, MIN_CHUNKS, Input, Options, find_inputs, predict
+from birnn_cli.errors import ConfigError
+from birnn_cli.prediction import (
+    CHUNK_FILES,
+    MIN_CHUNKS,
+    Candidate,
+    Options,
+    Prediction,
+    Source,
+    _likeliest_texts,
+    find_pictures,
+    predict,
+)
 from birnn_cli.reader import decode
 from birnn_cli.runs import checkpoint, folders
-from birnn_cli.workers import in_order
 from tests.conftest import child_environment, run_birnn
 
 MANY = CHUNK_FILES * MIN_CHUNKS + 40
@@ -33,37 +44,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_answers_come_in_the_order_of_their_chunks_whoever_is_done_first() -> None:
-    waits = ["0.3", "0.01", "0.2", "0", "0.1", "0.02"]
-    slowly = [
-        [sys.executable, "-c", f"import time; time.sleep({wait}); print({wait})"] for wait in waits
-    ]
-    said = in_order(subprocess.check_output, slowly, 3)
-    assert [float(line) for line in said] == [float(wait) for wait in waits]
-
-
-def test_chunks_are_taken_only_as_answers_are() -> None:
-    taken: list[int] = []
-    answers = in_order(str, (taken.append(k) or k for k in range(10_000)), 2)  # type: ignore[func-returns-value]
-    assert next(answers) == "0"
-    answers.close()
-    assert len(taken) <= 4
-
-
-def test_a_process_that_dies_is_an_error_and_no_hang() -> None:
-    with pytest.raises(OSError, match="process died"):
-        list(in_order(os._exit, [1, 2, 3], 2))
-
-
 def test_processes_give_the_answers_that_one_gives(folder: Path) -> None:
     network = checkpoint.load(folders.SHIPPED)
     alone, shared = (
         [(answer.source, answer.status, answer.top) for answer in predict(network, inputs, jobs=jobs)]
         for jobs in (1, 3)
-        for inputs in [find_inputs([str(folder)])]
+        for inputs in [find_pictures([str(folder)])]
     )
     assert alone == shared
-    assert [path for (path, _), _, _ in alone] == sorted(path for (path, _), _, _ in alone)
+    assert [source.path for source, _, _ in alone] == sorted(source.path for source, _, _ in alone)
     assert [source.path for source, status, _ in alone if status == "error"] == [
         str(folder / "1" / "0321.png")
     ]
@@ -128,14 +117,14 @@ def test_ctrl_c_ends_at_once_with_every_finished_answer_written_whole(
 
 
 def test_memory_does_not_grow_with_the_number_of_files(folder: Path) -> None:
-    """Inputs are taken as answers are, whatever their number."""
+    """Pictures are taken as predictions are, whatever their number."""
     network = checkpoint.load(folders.SHIPPED)
     taken: list[int] = []
 
     def endless() -> object:
         while True:
             taken.append(1)
-            yield Input(str(folder / "0" / "0000.png"))
+            yield Source(str(folder / "0" / "0000.png"))
 
     answers = predict(network, endless(), Options(), jobs=2)  # type: ignore[arg-type]
     for _ in range(3 * CHUNK_FILES):
@@ -144,18 +133,18 @@ def test_memory_does_not_grow_with_the_number_of_files(folder: Path) -> None:
     assert len(taken) <= (3 + 2 * 2 + MIN_CHUNKS) * CHUNK_FILES
 
 
-def test_find_inputs_sorts_as_paths_do(tmp_path: Path) -> None:
+def test_find_pictures_sorts_as_paths_do(tmp_path: Path) -> None:
     for name in ("b.png", "a/z.png", "a.png", "a/b/c.png", "a-b.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    found = [Path(source.path) for source in find_inputs([str(tmp_path)])]
+    found = [Path(source.path) for source in find_pictures([str(tmp_path)])]
     assert found == sorted(found) and len(found) == 5
 
 
 def test_many_28_by_28_pictures_keep_their_pixels(folder: Path) -> None:
     drawn, _ = strokes.draw("test", 50)
     network = checkpoint.load(folders.SHIPPED)
-    for k, answer in enumerate(predict(network, find_inputs([str(folder / "0")]))):
+    for k, answer in enumerate(predict(network, find_pictures([str(folder / "0")]))):
         assert answer.pixels is not None
         np.testing.assert_array_equal(answer.pixels, drawn[k % 50])
 
@@ -174,5 +163,94 @@ def test_a_subfolder_that_cannot_be_read_is_an_error_in_its_place_and_hides_noth
         return scan(folder)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    found = [Path(source.path).name for source in find_inputs([str(tmp_path)])]
+    found = [Path(source.path).name for source in find_pictures([str(tmp_path)])]
     assert found == ["a.png", "b", "d.png"]
+
+
+def test_a_picture_that_ends_its_process_is_an_error_in_its_place_and_the_others_are_read(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The processes import `sitecustomize`, in which reading one of the pictures kills them."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import builtins, os, signal\n"
+        "opened = builtins.open\n"
+        "def deadly(file, *settings, **more):\n"
+        "    if str(file).endswith('0200.png'):\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return opened(file, *settings, **more)\n"
+        "builtins.open = deadly\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    network = checkpoint.load(folders.SHIPPED)
+    found = list(predict(network, find_pictures([str(folder)]), jobs=2))
+    assert len(found) == MANY
+    wrong = {Path(each.source.path).name: each.error for each in found if each.error is not None}
+    assert list(wrong) == ["0200.png", "0321.png"]
+    assert wrong["0200.png"] == (
+        "internal",
+        "reading it ended the process, perhaps of too little memory",
+    )
+
+
+def test_a_fault_of_the_reader_on_one_picture_is_an_error_in_its_place(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    normal = prediction.read_source
+
+    def fail(source: Source, *arguments: object, **more: object) -> object:
+        if source.path == "2":
+            raise ZeroDivisionError("division\nby zero")
+        return normal(source._replace(path=str(folder / "0" / "0000.png")), *arguments, **more)
+
+    monkeypatch.setattr(prediction, "read_source", fail)
+    network = checkpoint.load(folders.SHIPPED)
+    found = list(predict(network, [Source(name) for name in "123"]))
+    assert [each.status for each in found] == ["ok", "error", "ok"]
+    assert found[1].error == ("internal", "it cannot be read (ZeroDivisionError: division by zero)")
+
+
+def test_the_likeliest_texts_are_those_of_all_combinations() -> None:
+    random = np.random.default_rng(0)
+    digits = [
+        tuple(Candidate(label, float(p)) for label, p in zip("0123", sorted(row)[::-1], strict=True))
+        for row in random.dirichlet(np.ones(4), 3)
+    ]
+    every = sorted(
+        (
+            Candidate(a.label + b.label + c.label, a.probability * b.probability * c.probability)
+            for a in digits[0]
+            for b in digits[1]
+            for c in digits[2]
+        ),
+        key=lambda text: -text.probability,
+    )
+    for count in (1, 2, 7, 64, 99):
+        kept = [each[:count] for each in digits]  # as `top_k` leaves them
+        assert list(_likeliest_texts(kept, count)) == every[:count]
+
+
+def test_a_prediction_is_a_line_of_text_and_in_a_notebook_a_picture() -> None:
+    shown = Prediction(
+        source=Source("<b>.png"),
+        status="unsure",
+        top=(Candidate("7", 0.5), Candidate("1", 0.25)),
+        pixels=np.zeros((28, 28), np.uint8),
+    )
+    assert (shown.label, shown.probability) == ("7", 0.5)
+    assert str(shown) == "<b>.png: 7? (50.0 %), 1 (25.0 %)"
+    assert repr(shown) == f"<Prediction {shown}>"
+    html = shown._repr_html_()
+    assert '<img src="data:image/png;base64,' in html and "image-rendering: pixelated" in html
+    assert "&lt;b&gt;.png: 7? (50.0 %)" in html and "<b>" not in html
+    empty = Prediction(source=Source("a.png"), status="error", error=("image", "no such file"))
+    assert (empty.label, empty.probability) == (None, None)
+    assert empty._repr_html_() == "<p>a.png: error: no such file</p>"
+
+
+@pytest.mark.parametrize(
+    "values", [{"top_k": 0}, {"top_k": 1.5}, {"invert": "maybe"}, {"invert": None}], ids=str
+)
+def test_options_that_cannot_be_are_refused_in_one_line(values: dict[str, object]) -> None:
+    (name,) = values
+    with pytest.raises(ConfigError, match=rf"^{name} is .*, expected [^\n]+$"):
+        Options(**values)  # type: ignore[arg-type]

@@ -5,18 +5,13 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from birnn_cli.runs.recipes import RECIPES
 from birnn_cli.text import percent, printable
 
 if TYPE_CHECKING:  # it shows what others make, and must not load torch for `predict`
-    import numpy as np
-    from numpy.typing import NDArray
-
     from birnn_cli.evaluation import Evaluation
-    from birnn_cli.prediction import Prediction
     from birnn_cli.training.run import TrainResult
 
 BLOCKS, SPARKLINE_WIDTH = "▁▂▃▄▅▆▇█", 40
@@ -160,51 +155,3 @@ def show_info(values: dict[str, Any]) -> None:
 def _show_held_out(scores: Mapping[str, float]) -> None:
     accuracy, n = percent(scores["accuracy"], 2), scores["n"]
     result(f"held out    loss {scores['loss']:.4f}, accuracy {accuracy} of {n:,} images")
-
-
-def prediction_line(prediction: "Prediction") -> str:
-    """An answer in words: `digit.png: 7 (99.8 %)`."""
-    path = prediction.source.path
-    if prediction.index is not None:
-        path = f"{path}[{prediction.index}]"
-    if prediction.error is not None:
-        return f"{path}: error: {prediction.error[1]}"
-    if not prediction.top:
-        return f"{path}: no ink"
-    doubt = "?" if prediction.status == "unsure" else ""
-    best, *others = prediction.top
-    line = f"{path}: {best.label}{doubt} ({percent(best.probability)})"
-    return line + "".join(f", {other.label} ({percent(other.probability)})" for other in others)
-
-
-def prediction_json(prediction: "Prediction", *, several: bool = False) -> dict[str, Any]:
-    """An answer as the JSON object that `birnn predict --json` prints, with its place if of several."""
-    best = prediction.top[0] if prediction.top else None
-    error = prediction.error
-    return {
-        "path": prediction.source.path,
-        "status": prediction.status,
-        "label": best.label if best else None,
-        "probability": best.probability if best else None,
-        "top": [{"label": each.label, "probability": each.probability} for each in prediction.top],
-        "error": {"code": error[0], "message": error[1]} if error else None,
-        **({"index": prediction.index, "box": prediction.box} if several else {}),
-    }
-
-
-def show_preview(path: str, pixels: "NDArray[np.uint8]") -> None:
-    """What the network reads, (28, 28) uint8, on stderr: two rows of pixels a line of blocks."""
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(stderr=True)
-    note(Path(path).name)
-    if console.color_system is None:  # a pipe, or NO_COLOR: two characters a pixel, fuller is lighter
-        for row in pixels:
-            note("".join(2 * " .:-=+*#%@"[int(level) * 9 // 255] for level in row).rstrip())
-        return
-    for upper, lower in zip(pixels[::2], pixels[1::2], strict=True):
-        line = Text()
-        for top, bottom in zip(upper.tolist(), lower.tolist(), strict=True):
-            line.append("▀", f"rgb({top},{top},{top}) on rgb({bottom},{bottom},{bottom})")
-        console.print(line)

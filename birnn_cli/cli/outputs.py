@@ -1,4 +1,4 @@
-"""A file of answers as JSON Lines: begun, or gone on with where another process stopped."""
+"""The files that `birnn predict` writes: predictions as JSON Lines, and folders of pictures."""
 
 import json
 from collections.abc import Sequence
@@ -7,27 +7,33 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from birnn_cli.errors import OutputError, OutputExistsError
+import numpy as np
+from numpy.typing import NDArray
+
+from birnn_cli.errors import OutputError
+from birnn_cli.files import check_output, write_atomically
+from birnn_cli.prediction import Source
+from birnn_cli.reader.decode import encode_png
 
 
-class Answers:
-    """The file of `predict --output`, to be used in a `with`; the answers to a picture get in together.
+class PredictionFile:
+    """The file of `predict --output`, a line a picture; to be used in a `with`.
 
     Args:
         path: Where to.
-        pictures: What is read: it must be none of them.
+        pictures: What is read: the file must be none of them.
         force: Whether a file that exists is replaced.
-        skip_existing: Whether it is gone on with: what a process that was stopped left half written
-            at its end is cut off.
+        skip_existing: Whether predictions are added to a file that exists. A torn last line, which a
+            process that was stopped may have left, is cut off.
 
     Attributes:
-        done: The paths of the pictures whose answers it holds.
+        done: The paths of the pictures whose predictions it holds.
         any_failed: Whether one of those could not be read.
 
     Raises:
         OutputExistsError: The file exists, and neither was asked for.
-        OutputError: It is a picture that is to be read, or another process writes it, or it is to be
-            gone on with and holds something else.
+        OutputError: It is a picture that is to be read, or another process writes it, or predictions
+            are to be added and it holds something else.
     """
 
     def __init__(
@@ -40,15 +46,14 @@ class Answers:
     ) -> None:
         self.done: set[str] = set()
         self.any_failed = False
-        self._held: list[str] = []
         self._file: BinaryIO
-        if path.exists() and not (force or skip_existing):
-            raise OutputExistsError(
-                f"{path} exists already: name another --output, add --skip-existing to go on with it, "
-                "or --force to replace it"
-            )
-        if path.exists() and any(Path(each).exists() and path.samefile(each) for each in pictures):
-            raise OutputError(f"{path} is a picture that is to be read: name another --output")
+        check_output(
+            path,
+            "--output",
+            force=force or skip_existing,
+            inputs=pictures,
+            advice="add --skip-existing to go on with it, or --force to replace it",
+        )
         with ExitStack() as opened:
             if path.exists() and not path.is_file():  # a pipe or a device can only be written to
                 self._file = opened.enter_context(path.open("wb"))
@@ -59,18 +64,15 @@ class Answers:
                 raise OutputError(f"{path} is written by another process now: name another --output")
             self._file.seek(0)
             if skip_existing:
-                self._take_up(path)
+                self._read_existing(path)
             else:
                 self._file.truncate()
             opened.pop_all()  # all is well: it stays open
 
-    def _take_up(self, path: Path) -> None:
-        whole, picture, last = 0, 0, {"path": None}  # where the last whole line ends, its picture begins
+    def _read_existing(self, path: Path) -> None:
+        whole = 0  # where the last whole line ends, in bytes
         for number, line in enumerate(self._file, start=1):
             if not line.endswith(b"\n"):
-                if last.get("index") is not None:  # what is torn may be one more digit of it
-                    whole = picture
-                    self.done.discard(str(last["path"]))
                 break
             try:
                 values = json.loads(line)
@@ -78,39 +80,57 @@ class Answers:
                 self.done.add(values["path"])
             except (ValueError, KeyError, TypeError):
                 raise OutputError(
-                    f"line {number} of {path} is no answer, expected JSON Lines as `birnn predict` "
+                    f"line {number} of {path} is no prediction, expected JSON Lines as `birnn predict` "
                     "writes them: name another --output"
                 ) from None
-            if values["path"] != last["path"]:
-                picture = whole
-            whole, last = whole + len(line), values
+            whole += len(line)
         self._file.truncate(whole)
 
-    def add(self, line: str, index: int | None) -> None:
-        """Add an answer: to a picture, or to one of its digits, `index` from 0."""
-        if not index:
-            self._write()
-        self._held.append(line + "\n")
-        if index is None:
-            self._write()
-
-    def _write(self) -> None:
-        self._file.write("".join(self._held).encode())
+    def add(self, line: str) -> None:
+        """Add a picture's prediction, and write it out at once."""
+        self._file.write(f"{line}\n".encode())
         self._file.flush()
-        self._held.clear()
 
-    def __enter__(self) -> "Answers":
+    def __enter__(self) -> "PredictionFile":
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        """Close the file; a picture that was left in the middle is left out."""
-        try:
-            if kind is None:
-                self._write()
-        finally:
-            self._file.close()
+        self._file.close()
+
+
+class PictureFolder:
+    """A folder for pictures that belong to predictions, as PNG files.
+
+    Args:
+        folder: Made when it is not there.
+        option: The option that names it.
+        force: Whether files in it may be replaced.
+
+    Raises:
+        OutputExistsError: The folder holds something already, and nothing is forced.
+    """
+
+    def __init__(self, folder: Path, option: str, *, force: bool) -> None:
+        check_output(
+            folder, option, force=force, folder=True, advice="or add --force to replace what it holds"
+        )
+        self._folder = folder
+        self._taken: set[Path] = set()
+
+    def save(self, source: Source, pixels: NDArray[np.uint8] | None) -> None:
+        """Save a picture, if there is one, under its source's name, with `-2` at its end if taken."""
+        if pixels is None:
+            return
+        name, number = source.name, 1
+        while name in self._taken:
+            number += 1
+            name = source.name.with_stem(f"{source.name.stem}-{number}")
+        self._taken.add(name)
+        path = self._folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, encode_png(pixels))
 
 
 def _is_taken(file: BinaryIO) -> bool:

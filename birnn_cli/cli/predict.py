@@ -9,17 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from birnn_cli.cli.exits import reporting
-from birnn_cli.cli.options import (
-    CheckpointPath,
-    Shard,
-    option,
-    parse_shard,
-    silent,
-)
+from birnn_cli.cli.options import CheckpointPath, Shard, option, parse_shard, silent
 from birnn_cli.errors import ExitCode
 
 if TYPE_CHECKING:
-    pass
+    from birnn_cli.prediction import Source
 
 
 def predict(
@@ -31,34 +25,34 @@ def predict(
     invert: Annotated[
         Literal["auto", "yes", "no"], option("Ink is darker than paper (yes), lighter (no).")
     ] = "auto",
-    preview: Annotated[bool, option("Show what the network reads, 28 by 28.", "--preview")] = False,
+    preview: Annotated[bool, option("Show the 28×28 that the network reads.", "--preview")] = False,
     save_input: Annotated[
         Path | None, option("A folder for what the network reads, as PNG.", default=False)
     ] = None,
     save_stages: Annotated[
-        Path | None, option("A folder for how each was read, stage by stage, as PNG.", default=False)
+        Path | None, option("A folder for the stages of reading each picture, as PNG.", default=False)
     ] = None,
     explain: Annotated[
         Path | None,
         option(
-            "A PNG file for how the answer to one picture comes about, row by row; - shows it here.",
+            "A PNG file that explains one picture's prediction row by row; - shows it here.",
             default=False,
             metavar="FILE",
         ),
     ] = None,
     several: Annotated[
-        bool, option("Answer to each digit of a picture, from left to right.", "--several")
+        bool, option("Read several digits side by side as one number.", "--several")
     ] = False,
     output: Annotated[
-        Path | None, option("A file for the answers as JSON Lines.", default=False)
+        Path | None, option("A file for the predictions as JSON Lines.", default=False)
     ] = None,
     force: Annotated[bool, option("Write into outputs that exist already.", "--force")] = False,
     skip_existing: Annotated[
-        bool, option("Go on with --output: pass over what it answers.", "--skip-existing")
+        bool, option("Add to --output what it does not hold yet.", "--skip-existing")
     ] = False,
     shard: Annotated[
         Shard | None,
-        option("Read the I-th of N shares alone.", default=False, metavar="I/N", parser=parse_shard),
+        option("Read only the I-th of N equal parts.", default=False, metavar="I/N", parser=parse_shard),
     ] = None,
     jobs: Annotated[
         int | None,
@@ -73,10 +67,9 @@ def predict(
         raise typer.BadParameter("--skip-existing is about the file that --output names.")
     if save_input is not None and save_input == save_stages:
         raise typer.BadParameter("--save-input and --save-stages need a folder each.")
-    failed, num_several = False, 0
     with reporting("predict", as_json=as_json), ExitStack() as opened:
         from birnn_cli import prediction
-        from birnn_cli.cli import console, progress
+        from birnn_cli.cli import console, outputs, predictions, progress
         from birnn_cli.runs import folders
 
         if explain is not None:
@@ -84,42 +77,41 @@ def predict(
 
             explanation_figure.check(explain, paths, several=several, force=force)
         _, network = folders.find_checkpoint(checkpoint, silent if quiet else console.note)
-        options = prediction.Options(
-            top_k=top_k, invert=invert, several=several, stages=save_stages is not None
+        inputs = outputs.PictureFolder(save_input, "--save-input", force=force) if save_input else None
+        stages = (
+            outputs.PictureFolder(save_stages, "--save-stages", force=force) if save_stages else None
         )
-        inputs = prediction.Saver(save_input, "--save-input", force=force) if save_input else None
-        stages = prediction.Saver(save_stages, "--save-stages", force=force) if save_stages else None
-        lines, done = None, set[str]()
+        file = None
         if output is not None:
-            from birnn_cli.cli.outputs import Answers
+            file = outputs.PredictionFile(output, paths, force=force, skip_existing=skip_existing)
+            opened.enter_context(file)
 
-            lines = opened.enter_context(
-                Answers(output, paths, force=force, skip_existing=skip_existing)
-            )
-            failed, done = lines.any_failed, lines.done
+        def to_read() -> "Iterator[Source]":
+            found = prediction.find_pictures(paths, shard)
+            return found if file is None else (each for each in found if each.path not in file.done)
 
-        def to_read() -> Iterator[prediction.Input]:
-            return (each for each in prediction.find_inputs(paths, shard) if each.path not in done)
-
+        options = prediction.Options(
+            top_k=top_k, invert=invert, several=several, stages=stages is not None
+        )
+        failed, num_several = file is not None and file.any_failed, 0
         show = opened.enter_context(progress.answers(0 if quiet else sum(1 for _ in to_read())))
-        answers = prediction.predict(network, to_read(), options, jobs)
-        for answer in opened.enter_context(closing(answers)):
-            failed |= answer.status == "error"
-            num_several += answer.num_digits > 1
-            values = console.prediction_json(answer, several=several)
-            line = json.dumps(values)
-            if lines is not None:
-                lines.add(line, answer.index)
-            show(line if as_json else console.prediction_line(answer), not answer.index)
+        found = prediction.predict(network, to_read(), options, jobs)
+        for each in opened.enter_context(closing(found)):
+            failed |= each.status == "error"
+            num_several += each.num_digits > 1
+            line = json.dumps(predictions.to_json(each, several=several))
+            if file is not None:
+                file.add(line)
+            show(line if as_json else str(each))
             if inputs is not None:
-                inputs.save(answer.source, answer.pixels)
+                inputs.save(each.source, each.pixels)
             if stages is not None:
-                stages.save(answer.source, answer.stages)
-            if answer.pixels is not None and preview:
-                console.show_preview(answer.source.path, answer.pixels)
-            if answer.pixels is not None and explain is not None:
-                explanation_figure.view(explain, network, answer)
-    if num_several and not quiet:
+                stages.save(each.source, each.stages)
+            if preview and each.pixels is not None:
+                predictions.show_preview(each.source.path, each.pixels)
+            if explain is not None and each.pixels is not None:
+                explanation_figure.view(explain, network, each)
+    if num_several and not several and not quiet:
         console.note(f"several digits in {num_several:,}: --several reads each of them")
     if failed:
         raise typer.Exit(ExitCode.FAILED)

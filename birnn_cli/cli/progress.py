@@ -70,16 +70,17 @@ def counting(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def answers(total: int) -> Iterator[Callable[[str, bool], None]]:
-    """How to show answers as they come; of many pictures, how far they are is shown on stderr.
-
-    What it gives is told an answer's text, and whether it is the picture's first.
+def answers(total: int) -> Iterator[Callable[[str], None]]:
+    """Show predictions as they come, on stdout; with many pictures, how many are read on stderr.
 
     Args:
         total: How many pictures there are; 0 shows no progress.
+
+    Yields:
+        What is called with each prediction's text.
     """
     if total < MIN_PROGRESS:
-        yield lambda text, _: result(text)
+        yield result
         return
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
@@ -93,7 +94,7 @@ def answers(total: int) -> Iterator[Callable[[str, bool], None]]:
     waiting: list[str] = []
     done = 0
     with _live(*columns, **settings) as progress:
-        # Answers on the terminal that shows the progress go above it, some at a time.
+        # Predictions on the terminal that shows the progress go above it, some at a time.
         above = progress if sys.stdout.isatty() else None
         task = None if progress is None else progress.add_task("", total=total, rate=0.0)
 
@@ -106,9 +107,9 @@ def answers(total: int) -> Iterator[Callable[[str, bool], None]]:
                 progress.update(task, completed=done, rate=rate)
                 progress.refresh()
 
-        def show(text: str, is_first: bool) -> None:
+        def show(text: str) -> None:
             nonlocal done, shown_at
-            done += is_first
+            done += 1
             now = time.perf_counter()
             if above is None:
                 result(text)

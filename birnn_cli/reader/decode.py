@@ -50,7 +50,7 @@ def decode(content: bytes, *, full_size: bool = True) -> Pixels:
         with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
             if not full_size:
                 picture.draft("L", (DRAFT_SIDE, DRAFT_SIDE))
-            return _to_grey(ImageOps.exif_transpose(picture))
+            return to_grey(ImageOps.exif_transpose(picture))
     except UnidentifiedImageError:
         raise ImageError(f"this is no picture, expected {', '.join(FORMATS)}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -62,7 +62,7 @@ def decode(content: bytes, *, full_size: bool = True) -> Pixels:
         raise ImageError(f"the picture is damaged ({error})") from None
 
 
-def _to_grey(picture: Image.Image) -> Pixels:
+def to_grey(picture: Image.Image) -> Pixels:
     """Grey levels (height, width) uint8 of any of Pillow's modes."""
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
         deep = np.asarray(picture, np.float64)

@@ -97,7 +97,11 @@ def read_stages(
     Raises:
         ImageError: The bytes are no such picture, damaged, or too large.
     """
-    grey = decode(content, full_size=full_size)
+    return read_grey(decode(content, full_size=full_size), reader, invert)
+
+
+def read_grey(grey: Pixels, reader: Reader = "digit", invert: Invert = "auto") -> ReaderStages:
+    """Read a picture that is decoded: (height, width) uint8, upright; otherwise as `read_stages`."""
     if reader == "plain":
         return ReaderStages(grey, whole=_plain(grey, invert))
     if invert == "auto" and is_normalised(grey):

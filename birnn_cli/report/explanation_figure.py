@@ -15,7 +15,7 @@ from birnn_cli.errors import ConfigError, OutputExistsError
 from birnn_cli.explanation import Explanation, explain
 from birnn_cli.files import write_atomically
 from birnn_cli.optional import require
-from birnn_cli.prediction import Prediction, find_inputs
+from birnn_cli.prediction import Prediction, find_pictures
 from birnn_cli.runs.checkpoint import Checkpoint
 from birnn_cli.text import percent, printable
 
@@ -48,7 +48,7 @@ def check(target: Path, paths: Sequence[str], *, several: bool, force: bool) -> 
     """
     if several:
         raise ConfigError("--explain is for one answer: leave --several out")
-    pictures = list(islice(find_inputs(paths), 2))
+    pictures = list(islice(find_pictures(paths), 2))
     if len(pictures) > 1:
         raise ConfigError("--explain is for one picture, found several: name one of them")
     if target == TERMINAL:

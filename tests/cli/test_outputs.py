@@ -1,4 +1,4 @@
-"""The file of answers: gone on with wherever it was cut, and in shards that make up the whole."""
+"""The file of predictions: gone on with wherever it was cut, and in shards that make up the whole."""
 
 import json
 import shutil
@@ -6,55 +6,40 @@ from pathlib import Path
 
 import pytest
 
-from birnn_cli.cli.outputs import Answers
+from birnn_cli.cli.outputs import PredictionFile
 from birnn_cli.errors import OutputError
-from birnn_cli.prediction import find_inputs
+from birnn_cli.prediction import find_pictures
 from tests.conftest import EXAMPLES, run_birnn
 
 DIGITS = EXAMPLES / "digits"
-# Of each picture, its path and how many digits are read in it, or None where it is read as one.
-PICTURES: list[tuple[str, int | None]] = [
-    ("a.png", None),
-    ("b.png", 3),
-    ("ü\udcff.png", None),
-    ("d.png", 2),
-]
+NAMES = ("a.png", "b.png", "ü\udcff.png", "d.png")
 
 
 def write(path: Path, **options: bool) -> None:
-    """Answer to all pictures that have none in the file."""
-    with Answers(path, **options) as answers:
-        for name, digits in PICTURES:
-            if name in answers.done:
-                continue
-            for index in [None] if digits is None else range(digits):
-                values: dict[str, object] = {"path": name, "status": "ok", "label": "7"}
-                if index is not None:
-                    values["index"] = index
-                answers.add(json.dumps(values), index)
+    """Add a prediction for each picture that has none in the file."""
+    with PredictionFile(path, **options) as file:
+        for name in NAMES:
+            if name not in file.done:
+                file.add(json.dumps({"path": name, "status": "ok", "label": "7"}))
 
 
 def test_a_file_cut_anywhere_and_gone_on_with_is_the_uncut_one(tmp_path: Path) -> None:
     whole = tmp_path / "whole.jsonl"
     write(whole)
     content = whole.read_bytes()
-    # The answers to a picture get in by one write: what a stopped process leaves ends in a picture's
-    # end, or in a torn line.
-    lines = content.splitlines(keepends=True)
-    ends = {sum(map(len, lines[:n])) for n in range(len(lines) + 1)}
-    cuts = [cut for cut in range(len(content)) if cut not in ends or cut in (0, len(lines[0]))]
-    for cut in cuts:
+    assert content.count(b"\n") == len(NAMES)
+    for cut in range(len(content)):
         file = tmp_path / "cut.jsonl"
         file.write_bytes(content[:cut])
         write(file, skip_existing=True)
         assert file.read_bytes() == content, cut
 
 
-def test_a_picture_left_in_the_middle_is_left_out(tmp_path: Path) -> None:
-    file = tmp_path / "answers.jsonl"
-    with pytest.raises(KeyboardInterrupt), Answers(file) as answers:
-        answers.add('{"path": "a.png", "status": "ok"}', None)
-        answers.add('{"path": "b.png", "status": "ok", "index": 0}', 0)
+def test_a_prediction_is_in_the_file_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "predictions.jsonl"
+    with pytest.raises(KeyboardInterrupt), PredictionFile(file) as predictions:
+        predictions.add('{"path": "a.png", "status": "ok"}')
+        assert file.read_text() == '{"path": "a.png", "status": "ok"}\n'
         raise KeyboardInterrupt
     assert file.read_text() == '{"path": "a.png", "status": "ok"}\n'
 
@@ -64,30 +49,30 @@ def test_a_file_of_something_else_is_kept(content: str, tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text(content)
     with pytest.raises(OutputError, match="line 1"):
-        Answers(file, skip_existing=True)
+        PredictionFile(file, skip_existing=True)
     assert file.read_text() == content
 
 
 def test_a_file_that_another_process_writes_is_left_to_it(tmp_path: Path) -> None:
-    file = tmp_path / "answers.jsonl"
-    with Answers(file) as answers:
-        answers.add('{"path": "a.png", "status": "ok"}', None)
+    file = tmp_path / "predictions.jsonl"
+    with PredictionFile(file) as predictions:
+        predictions.add('{"path": "a.png", "status": "ok"}')
         with pytest.raises(OutputError, match="another process"):
-            Answers(file, skip_existing=True)
+            PredictionFile(file, skip_existing=True)
     assert file.read_text() == '{"path": "a.png", "status": "ok"}\n'
 
 
 @pytest.mark.parametrize("shards", [1, 2, 3, 7, 12])
 def test_shards_one_after_the_other_are_the_whole(shards: int) -> None:
     paths = [str(DIGITS), "-", "nowhere.png"]
-    parts = [find_inputs(paths, (number, shards)) for number in range(1, shards + 1)]
-    assert [each for part in parts for each in part] == list(find_inputs(paths))
+    parts = [find_pictures(paths, (number, shards)) for number in range(1, shards + 1)]
+    assert [each for part in parts for each in part] == list(find_pictures(paths))
 
 
 def test_the_command_goes_on_and_remembers_what_failed(tmp_path: Path) -> None:
     shutil.copytree(DIGITS, tmp_path / "scans")
     (tmp_path / "scans" / "1-mnist.png").write_bytes(b"no picture")
-    file = tmp_path / "answers.jsonl"
+    file = tmp_path / "predictions.jsonl"
     done = run_birnn("predict", "scans", "--output", file, cwd=tmp_path)
     assert done.code == 1
     content = file.read_bytes()
@@ -110,5 +95,5 @@ def test_a_picture_that_is_to_be_read_is_no_output(tmp_path: Path) -> None:
     for output in (picture, link):
         done = run_birnn("predict", picture, "--output", output, "--force", cwd=tmp_path)
         assert done.code == 1 and not done.out
-        assert "is a picture that is to be read" in done.err.splitlines()[-1]
+        assert "is what is to be read" in done.err.splitlines()[-1]
     assert picture.read_bytes() == (DIGITS / "7-photo.jpg").read_bytes()

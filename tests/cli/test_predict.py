@@ -1,4 +1,4 @@
-"""`birnn predict`: every picture answered in its place, in words and as JSON, nothing overwritten."""
+"""`birnn predict`: every picture read, in its place, in words and as JSON, nothing overwritten."""
 
 import io
 import json
@@ -182,7 +182,7 @@ def three(digits: dict[str, bytes]) -> tuple[np.ndarray, list[tuple[int, int, in
     return page, boxes
 
 
-def test_several_digits_are_unsure_as_one_and_read_one_by_one(
+def test_several_digits_are_unsure_as_one_and_read_as_a_number(
     here: Path, three: tuple[np.ndarray, list[tuple[int, int, int, int]]]
 ) -> None:
     page, boxes = three
@@ -190,19 +190,52 @@ def test_several_digits_are_unsure_as_one_and_read_one_by_one(
     done = run_birnn("predict", "page.png", "--json", cwd=here)
     assert done.json["status"] == "unsure" and done.json["label"] is not None
     assert "several digits in 1: --several" in done.err
-    done = run_birnn("predict", "page.png", "--json", "--several", cwd=here)
-    found = [json.loads(line) for line in done.out.splitlines()]
-    assert [(each["label"], each["status"], each["index"]) for each in found] == [
-        *(("3", "ok", 0), ("7", "ok", 1), ("0", "ok", 2))
+    assert "digits" not in done.json
+    done = run_birnn("predict", "page.png", "--json", "--several", "--top-k", 3, cwd=here)
+    assert "--several" not in done.err
+    digits = done.json["digits"]
+    assert [list(each) for each in digits] == [["label", "probability", "status", "box"]] * 3
+    assert [(each["label"], each["status"]) for each in digits] == [
+        ("3", "ok"),
+        ("7", "ok"),
+        ("0", "ok"),
     ]
-    for each, box in zip(found, boxes, strict=True):
+    for each, box in zip(digits, boxes, strict=True):
         assert np.abs(np.array(each["box"]) - box).max() <= 6
-    text = run_birnn("predict", "page.png", "--several", "-q", cwd=here).out.splitlines()
-    assert [line.partition(" (")[0] for line in text] == [
-        "page.png[0]: 3",
-        "page.png[1]: 7",
-        "page.png[2]: 0",
-    ]
+    assert (done.json["label"], done.json["status"]) == ("370", "ok")
+    product = np.prod([each["probability"] for each in digits])
+    assert done.json["probability"] == pytest.approx(product)
+    top = done.json["top"]
+    assert [top[0][name] for name in ("label", "probability")] == ["370", done.json["probability"]]
+    assert len({each["label"] for each in top}) == 3 and all(len(each["label"]) == 3 for each in top)
+    assert top == sorted(top, key=lambda each: -each["probability"])
+    text = run_birnn("predict", "page.png", "--several", "-q", cwd=here).out
+    assert text.startswith("page.png: 370 (") and text.count("\n") == 1
+
+
+def test_a_number_is_unsure_when_one_of_its_digits_is(here: Path, trained: Path) -> None:
+    page = np.zeros((120, 300), np.uint8)
+    page[20:100, 20:100] = np.eye(80, dtype=np.uint8).repeat(1, 0) * 255
+    page[20:100, 200:210] = 255
+    page[20:100, 200:280][np.eye(80, dtype=bool)] = 255
+    (here / "page.png").write_bytes(png(page))
+    arguments = ("predict", "page.png", "--several", "--checkpoint", trained, "-q")
+    values = run_birnn(*arguments, "--json", cwd=here).json
+    assert "unsure" in [each["status"] for each in values["digits"]]
+    assert values["status"] == "unsure" and len(values["label"]) == len(values["digits"])
+    assert f"page.png: {values['label']}? (" in run_birnn(*arguments, cwd=here).out
+
+
+def test_of_several_digits_the_pixels_are_side_by_side_in_one_picture(
+    here: Path, three: tuple[np.ndarray, list[tuple[int, int, int, int]]]
+) -> None:
+    (here / "page.png").write_bytes(png(three[0]))
+    folders = ("--save-input", "kept", "--save-stages", "how")
+    done = run_birnn("predict", "page.png", "--several", "--preview", *folders, "-q", cwd=here)
+    assert done.code == 0 and len(done.err.splitlines()) == 1 + 28
+    assert [path.name for path in (here / "kept").iterdir()] == ["page.png"]
+    assert [path.name for path in (here / "how").iterdir()] == ["page.png"]
+    assert pixels_of(here / "kept" / "page.png").shape == (28, 3 * 28)
 
 
 @pytest.mark.parametrize("scale", [0.4, 6])
@@ -215,7 +248,7 @@ def test_boxes_are_in_the_pictures_own_pixels(
     large = large.resize((round(700 * scale), round(300 * scale)))
     large.save(here / "page", kind)
     done = run_birnn("predict", "page", "--json", "--several", cwd=here)
-    found = [json.loads(line)["box"] for line in done.out.splitlines()]
+    found = [each["box"] for each in done.json["digits"]]
     assert len(found) == 3
     assert np.abs(np.array(found) - scale * np.array(boxes)).max() <= 8 * max(1, scale)
 
@@ -227,9 +260,9 @@ def test_one_digit_is_the_same_with_and_without_several(here: Path) -> None:
     )
     for one, other in zip(alone.out.splitlines(), among.out.splitlines(), strict=True):
         own = json.loads(other)
-        place = own.pop("index"), own.pop("box")
+        digits = own.pop("digits")
         assert json.loads(one) == own
-        assert (place == (None, None)) == (own["status"] != "ok")
+        assert [each["label"] for each in digits] == [own["label"]] * (own["status"] == "ok")
 
 
 def test_the_stages_of_every_picture_that_could_be_read_are_saved(here: Path) -> None:

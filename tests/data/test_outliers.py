@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from birnn_cli.data import outliers, strokes
 from birnn_cli.data.datasets import open_data_set
-from birnn_cli.prediction import Input, predict
+from birnn_cli.prediction import Source, predict
 from birnn_cli.reader import decode
 from birnn_cli.reader.normalise import is_normalised
 from birnn_cli.runs import checkpoint, folders
@@ -73,7 +73,7 @@ def share_of_ok(folder: Path, pictures: list[Image.Image]) -> float:
     """Of some pictures, the share that the shipped model's answer calls `ok`."""
     for number, picture in enumerate(pictures):
         picture.save(folder / f"{number}.png")
-    inputs = [Input(str(folder / f"{number}.png")) for number in range(len(pictures))]
+    inputs = [Source(str(folder / f"{number}.png")) for number in range(len(pictures))]
     return float(np.mean([answer.status == "ok" for answer in predict(SHIPPED, inputs)]))
 
 
@@ -138,5 +138,5 @@ def test_the_shipped_model_doubts_at_most_one_in_a_hundred_test_images(
     pictures, _ = open_data_set("mnist", real_mnist).load("test", 2000)
     for number, picture in enumerate(pictures):
         (tmp_path / f"{number}.png").write_bytes(decode.encode_png(picture))
-    inputs = [Input(str(tmp_path / f"{number}.png")) for number in range(len(pictures))]
+    inputs = [Source(str(tmp_path / f"{number}.png")) for number in range(len(pictures))]
     assert np.mean([answer.status != "ok" for answer in predict(SHIPPED, inputs)]) <= 0.01

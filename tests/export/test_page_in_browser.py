@@ -208,7 +208,7 @@ def test_an_answer_of_the_shipped_network_takes_well_under_a_tenth_of_a_second(
 
 def test_example_pictures_are_answered_as_by_predict(open_page: Any, shipped: Checkpoint) -> None:
     opened = open_page(shipped)
-    inputs = [prediction.Input(str(path)) for path in PICTURES]
+    inputs = [prediction.Source(str(path)) for path in PICTURES]
     for path, answer in zip(PICTURES, prediction.predict(shipped, inputs), strict=True):
         label, _, share = opened.load(path).partition(" (")
         best = answer.top[0]
@@ -318,7 +318,7 @@ def test_a_drawn_digit_is_answered_as_predict_answers_its_png(
     assert opened.said == opened.answer
     drawn = base64.b64decode(opened.run("return birnn.sheet()").partition(",")[2])
     (tmp_path / "drawn.png").write_bytes(drawn)
-    (answer,) = prediction.predict(shipped, [prediction.Input(str(tmp_path / "drawn.png"))])
+    (answer,) = prediction.predict(shipped, [prediction.Source(str(tmp_path / "drawn.png"))])
     assert opened.answer == f"7 ({percent(answer.top[0].probability)})"
     assert Image.open(io.BytesIO(drawn)).getextrema()[0] == (0, 255)
 

@@ -1,0 +1,54 @@
+"""Predictions on the terminal: as JSON, and what the network read as blocks of light and dark."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from birnn_cli.cli.console import note
+
+if TYPE_CHECKING:
+    from birnn_cli.prediction import Candidate, DigitReading, Pixels, Prediction
+
+
+def to_json(prediction: "Prediction", *, several: bool) -> dict[str, Any]:
+    """A prediction as the JSON object of `birnn predict --json`; `several` adds its digits."""
+    error = prediction.error
+    return {
+        "path": prediction.source.path,
+        "status": prediction.status,
+        "label": prediction.label,
+        "probability": prediction.probability,
+        "top": [_candidate(each) for each in prediction.top],
+        "error": {"code": error[0], "message": error[1]} if error else None,
+        **({"digits": [_digit(each) for each in prediction.digits]} if several else {}),
+    }
+
+
+def _candidate(candidate: "Candidate") -> dict[str, Any]:
+    return {"label": candidate.label, "probability": candidate.probability}
+
+
+def _digit(digit: "DigitReading") -> dict[str, Any]:
+    return {
+        "label": digit.label,
+        "probability": digit.probability,
+        "status": digit.status,
+        "box": digit.box,
+    }
+
+
+def show_preview(path: str, pixels: "Pixels") -> None:
+    """Show what the network read, (28, width) uint8, on stderr: two rows of pixels a line of blocks."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True)
+    note(Path(path).name)
+    if console.color_system is None:  # a pipe, or NO_COLOR: two characters a pixel, fuller is lighter
+        for row in pixels:
+            note("".join(2 * " .:-=+*#%@"[int(level) * 9 // 255] for level in row).rstrip())
+        return
+    for upper, lower in zip(pixels[::2], pixels[1::2], strict=True):
+        line = Text()
+        for top, bottom in zip(upper.tolist(), lower.tolist(), strict=True):
+            line.append("▀", f"rgb({top},{top},{top}) on rgb({bottom},{bottom},{bottom})")
+        console.print(line, no_wrap=True, overflow="crop")

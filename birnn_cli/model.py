@@ -1,0 +1,234 @@
+"""A network to use from Python: load it, have it read pictures, score it, explain it. No torch."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
+
+from birnn_cli.data.folders import Split
+from birnn_cli.errors import ConfigError, ImageError
+from birnn_cli.prediction import Options, Prediction, Source, find_pictures, predict
+from birnn_cli.reader.inputs import InMemory, grey_levels, is_in_memory
+from birnn_cli.reader.light import Invert
+from birnn_cli.runs import checkpoint, folders
+from birnn_cli.runs.checkpoint import Checkpoint, CheckpointMetadata
+from birnn_cli.text import percent
+
+if TYPE_CHECKING:
+    from birnn_cli.evaluation import Evaluation
+    from birnn_cli.explanation import Explanation
+    from birnn_cli.network.torch_engine import BiRNN
+
+FilePath = str | os.PathLike[str]
+Picture = FilePath | InMemory
+
+DEFAULT_SAMPLES = 128  # as the notebook does
+
+
+def load(path: FilePath | None = None) -> "Model":
+    """Load a network.
+
+    Args:
+        path: A checkpoint file or a run folder; None is the model that ships with birnn.
+
+    Raises:
+        CheckpointError: It is not there, or damaged.
+        ConfigError: It is no path.
+    """
+    if path is None:
+        file = folders.SHIPPED
+    elif isinstance(path, str | os.PathLike):
+        file = folders.checkpoint_in(Path(path))
+    else:
+        raise ConfigError(f"path is {path!r}, expected that of a checkpoint file or a run folder")
+    return Model(file, checkpoint.load(file))
+
+
+class Model:
+    """A trained network; `birnn.load` makes it.
+
+    Any thread may use it. It prints nothing.
+    """
+
+    def __init__(self, path: Path, checkpoint: Checkpoint) -> None:
+        self._path, self._checkpoint = path, checkpoint
+
+    @property
+    def path(self) -> Path:
+        """The checkpoint file that it was loaded from."""
+        return self._path
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels that it tells apart."""
+        return self._checkpoint.config.classes
+
+    @property
+    def metadata(self) -> CheckpointMetadata:
+        """How it was trained, on what, and how it did on the validation images."""
+        return self._checkpoint.metadata
+
+    def __repr__(self) -> str:
+        validation = self.metadata.validation
+        scored = (
+            f"validation accuracy {percent(validation['accuracy'], 2)}"
+            if validation
+            else "not validated"
+        )
+        return f"<Model {self.path}: {self.metadata.config.dataset}, {' '.join(self.classes)}, {scored}>"
+
+    @overload
+    def predict(  # type: ignore[overload-overlap]
+        self, picture: Picture, *, top_k: int = 1, invert: Invert = "auto", several: bool = False
+    ) -> Prediction: ...
+    @overload
+    def predict(
+        self,
+        picture: Iterable[Picture],
+        *,
+        top_k: int = 1,
+        invert: Invert = "auto",
+        several: bool = False,
+        jobs: int | None = 1,
+    ) -> Iterator[Prediction]: ...
+    def predict(
+        self,
+        picture: Picture | Iterable[Picture],
+        *,
+        top_k: int = 1,
+        invert: Invert = "auto",
+        several: bool = False,
+        jobs: int | None = 1,
+    ) -> Prediction | Iterator[Prediction]:
+        """Read one picture, or many.
+
+        A picture is the path of a file (PNG, JPEG, BMP, GIF, WebP, TIFF), a PIL image, or a NumPy array
+        of shape (height, width), (height, width, 3) or (height, width, 4), uint8 or floating point in
+        0 to 1. A path is a `str` or a `Path`.
+
+        Args:
+            picture: One picture, which gives one prediction. An iterable of pictures, where a folder
+                stands for the pictures in it and below, gives an iterator of predictions in its order.
+                So does the path of a folder alone, which a type checker cannot know: `["scans"]` is
+                the same, and typed.
+            top_k: How many of the likeliest labels to give.
+            invert: `yes` when ink is darker than paper, `no` when it is lighter, `auto` to find out.
+            several: Whether several digits side by side are read as one number.
+            jobs: Processes that share the work of many pictures; None for one a core. Above 1, a script
+                must call this below `if __name__ == "__main__":`.
+
+        Raises:
+            ConfigError: An argument that cannot be, or an array of a wrong shape or dtype.
+            ImageError: One picture that cannot be read. Of many, a bad one has the status `error`.
+        """
+        options = Options(top_k=top_k, invert=invert, several=several)
+        if jobs is not None and (not isinstance(jobs, int) or jobs < 1):
+            raise ConfigError(f"jobs is {jobs!r}, expected a whole number from 1, or None")
+        if isinstance(picture, str | os.PathLike):
+            source = Source(_file_name(picture))
+            if os.path.isdir(source.path):  # noqa: PTH112
+                return predict(self._checkpoint, find_pictures([source.path]), options, jobs)
+        elif (
+            isinstance(picture, Iterable)
+            and not isinstance(picture, bytes)
+            and not is_in_memory(picture)
+        ):
+            return predict(self._checkpoint, _sources(picture), options, jobs)
+        else:
+            source = _in_memory(picture, grey_levels(picture))
+        (prediction,) = predict(self._checkpoint, [source], options)
+        if prediction.error is not None:
+            raise ImageError(f"{source.path}: {prediction.error[1]}")
+        return prediction
+
+    def evaluate(
+        self,
+        dataset: FilePath | None = None,
+        *,
+        samples: int | None = DEFAULT_SAMPLES,
+        split: Split = "test",
+        data_dir: FilePath | None = None,
+    ) -> "Evaluation":
+        """Score the network on labelled images.
+
+        Args:
+            dataset: The name of a data set, or a folder with one subfolder of images a class; None is
+                the one that the network was trained on.
+            samples: How many of the first images of the split; None is all of them, as is the default
+                where there are fewer.
+            split: `test` or `validation`.
+            data_dir: Where data sets live; None is the environment's BIRNN_DATA_DIR, else the user's
+                cache folder.
+
+        Raises:
+            DataError: The data set is unknown, not there, damaged or of other classes, or holds fewer
+                images.
+            ConfigError: An argument that cannot be.
+        """
+        from birnn_cli import evaluation
+        from birnn_cli.data import datasets
+
+        if samples is not None and (not isinstance(samples, int) or samples < 1):
+            raise ConfigError(f"samples is {samples!r}, expected a whole number from 1, or None for all")
+        if split not in ("test", "validation"):
+            raise ConfigError(f"split is {split!r}, expected test or validation")
+        config = self._checkpoint.config
+        name = os.fspath(dataset or config.dataset)
+        where = data_dir or os.environ.get("BIRNN_DATA_DIR") or datasets.default_data_dir()
+        reader = None if name in datasets.NAMES else config.reader
+        data = datasets.open_data_set(name, Path(where), reader)
+        if samples == DEFAULT_SAMPLES:
+            samples = min(samples, data.size(split))
+        return evaluation.score(self._checkpoint, data, split, samples, lambda done, total: None)
+
+    def explain(self, picture: Picture, *, invert: Invert = "auto") -> "Explanation":
+        """Find out which rows of a picture speak for its prediction.
+
+        Raises:
+            ImageError: The picture cannot be read, or has no ink.
+            ConfigError: It is no picture.
+        """
+        from birnn_cli import explanation
+
+        prediction = self.predict(picture, invert=invert)
+        if not isinstance(prediction, Prediction):
+            raise ConfigError("explain is for one picture, found several")
+        if prediction.pixels is None:
+            raise ImageError(f"{prediction.source.path}: no ink, so there is nothing to explain")
+        return explanation.explain(self._checkpoint, prediction.pixels)
+
+    def to_torch(self) -> "BiRNN":
+        """The network as a `torch.nn.Module` with the same weights, in evaluation mode.
+
+        It maps rows of shape (n, 28, 28), float32 in 0 to 1, to logits of shape (n, classes).
+        """
+        from birnn_cli.network.torch_engine import BiRNN
+
+        network = BiRNN(self._checkpoint.config.architecture)
+        network.load_weights(self._checkpoint.weights)
+        return network.eval()
+
+
+def _sources(pictures: Iterable[Picture]) -> Iterator[Source]:
+    """The pictures in their order, folders as the pictures in them.
+
+    Raises:
+        ConfigError: Something is neither a path nor a picture. An array of a wrong shape or dtype goes
+            on, so that its error is in its place.
+    """
+    for picture in pictures:
+        if isinstance(picture, str | os.PathLike):
+            yield from find_pictures([_file_name(picture)])
+        else:
+            yield _in_memory(picture, picture if is_in_memory(picture) else grey_levels(picture))
+
+
+def _in_memory(picture: object, content: object) -> Source:
+    """A source named after the file that a PIL image is of, else after the picture's type."""
+    return Source(getattr(picture, "filename", "") or type(picture).__name__, content=content)
+
+
+def _file_name(path: FilePath) -> str:
+    """The path as text; `-` is a file's name here, not stdin."""
+    text = os.fsdecode(path)
+    return os.path.join(".", text) if text == "-" else text  # noqa: PTH118

@@ -1,0 +1,151 @@
+"""What the reader is given: picture files, folders of them, and pictures in a program's memory."""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple, TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from birnn_cli.errors import ConfigError, ImageError
+from birnn_cli.reader import Reader
+from birnn_cli.reader.decode import ENDINGS, MAX_BYTES, Pixels, find_images, to_grey
+from birnn_cli.reader.light import Invert
+from birnn_cli.reader.read import ReaderStages, read_grey, read_stages
+
+InMemory = NDArray[Any] | Image.Image
+
+STDIN = "-"
+
+
+class Source(NamedTuple):
+    """Where a picture comes from.
+
+    Attributes:
+        path: Of its file, as the user gave it; `-` for stdin.
+        folder: The folder that it was found in, if it was not named itself.
+        content: The picture itself, where it is in memory: a file's bytes, a NumPy array or a PIL image.
+            A prediction's source is without it.
+    """
+
+    path: str
+    folder: str | None = None
+    content: Any = None
+
+    @property
+    def name(self) -> Path:
+        """Under which name what belongs to it is saved: relative, ending in `.png`."""
+        if self.folder is not None:
+            return Path(self.path).relative_to(self.folder).with_suffix(".png")
+        return Path("stdin.png" if self.path == STDIN else Path(self.path).stem + ".png")
+
+
+def find_pictures(paths: Iterable[str], shard: tuple[int, int] | None = None) -> Iterator[Source]:
+    """Give files as they are and folders as the pictures in them; a folder without any gives itself.
+
+    Args:
+        paths: Files and folders; gone through twice for a shard.
+        shard: (3, 8) is the third of eight parts, which one after the other make up the whole.
+    """
+    found = _find(paths)
+    if shard is not None:
+        total, (number, shards) = sum(1 for _ in _find(paths)), shard
+        found = islice(found, total * (number - 1) // shards, total * number // shards)
+    return found
+
+
+def _find(paths: Iterable[str]) -> Iterator[Source]:
+    for path in paths:
+        empty = True
+        if path != STDIN and os.path.isdir(path):  # noqa: PTH112 - the text stays as it was given
+            for file in find_images(path):
+                empty = False
+                yield Source(file, path)
+        if empty:
+            yield Source(path)
+
+
+def read_source(source: Source, reader: Reader, invert: Invert, *, full_size: bool) -> ReaderStages:
+    """Read a picture, wherever it is, as `read_stages` does.
+
+    Raises:
+        ImageError: It is not there, or it is no picture.
+        ConfigError: It is in memory, and of no kind that `grey_levels` takes.
+    """
+    content = source.content
+    if content is None:
+        if source.path == STDIN:
+            raise ImageError("stdin is a terminal, expected a picture piped in: birnn predict - < 7.png")
+        content = read_file(source.path)
+    if isinstance(content, bytes):
+        return read_stages(content, reader, invert, full_size=full_size)
+    return read_grey(grey_levels(content), reader, invert)
+
+
+def read_file(path: str) -> bytes:
+    """The bytes of a picture's file; of one that is too large, as many as show that it is.
+
+    Raises:
+        ImageError: It is not there, no file, or cannot be read.
+    """
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - for every one of very many
+        if stat.S_ISDIR(mode):
+            os.listdir(path)  # noqa: PTH208 - says so if it may not be read
+            raise ImageError(f"no pictures in this folder, expected files in {'|'.join(ENDINGS)}")
+        if not stat.S_ISREG(mode):
+            raise ImageError("this is no plain file, expected a picture")
+        with open(path, "rb") as opened:  # noqa: PTH123
+            return opened.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise ImageError("no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
+        raise ImageError(f"cannot be read ({getattr(error, 'strerror', error)})") from None
+
+
+def is_in_memory(picture: object) -> TypeGuard[InMemory]:
+    """Whether something is a picture of the kinds that `grey_levels` takes."""
+    return isinstance(picture, np.ndarray | Image.Image)
+
+
+def grey_levels(picture: object) -> Pixels:
+    """Grey levels (height, width) uint8 of a picture in memory.
+
+    Args:
+        picture: A PIL image; or an array of shape (height, width), (height, width, 3) for RGB or
+            (height, width, 4) for RGBA, uint8, or floating point in 0 to 1.
+
+    Raises:
+        ConfigError: It is something else.
+        ImageError: A PIL image whose file is damaged.
+    """
+    if not is_in_memory(picture):
+        raise ConfigError(
+            f"a picture of type {type(picture).__name__}, expected a path, a NumPy array or a PIL image"
+        )
+    if isinstance(picture, Image.Image):
+        try:
+            return to_grey(ImageOps.exif_transpose(picture))
+        except (OSError, SyntaxError, ValueError) as error:
+            raise ImageError(f"the picture is damaged ({error})") from None
+    if picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] not in (3, 4)):
+        raise ConfigError(
+            f"a picture of shape {picture.shape}, expected (height, width), (height, width, 3) or "
+            "(height, width, 4); several pictures go in a list"
+        )
+    if not picture.size:
+        raise ConfigError(f"a picture of shape {picture.shape}, expected at least one pixel")
+    if np.issubdtype(picture.dtype, np.floating):
+        levels = picture.astype(np.float64)
+        if not (levels.min() >= 0 and levels.max() <= 1):  # refuses not-a-number too
+            raise ConfigError("a picture of floating point numbers, expected all of them in 0 to 1")
+        picture = (levels * 255).round().astype(np.uint8)
+    if picture.dtype != np.uint8:
+        raise ConfigError(
+            f"a picture of dtype {picture.dtype}, expected uint8, or floating point in 0 to 1"
+        )
+    return picture if picture.ndim == 2 else to_grey(Image.fromarray(picture))

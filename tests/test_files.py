@@ -1,0 +1,50 @@
+"""Outputs: nothing of the user's is overwritten unasked, and what is read never."""
+
+from pathlib import Path
+
+import pytest
+
+from birnn_cli.errors import OutputError, OutputExistsError
+from birnn_cli.files import check_output
+
+
+def test_a_new_file_and_an_empty_folder_may_be_written(tmp_path: Path) -> None:
+    check_output(tmp_path / "new.json", "--output", force=False)
+    check_output(tmp_path / "new", "--report", force=False, folder=True)
+    (tmp_path / "empty").mkdir()
+    check_output(tmp_path / "empty", "--report", force=False, folder=True)
+
+
+def test_what_exists_is_refused_unless_forced(tmp_path: Path) -> None:
+    file = tmp_path / "old.json"
+    file.write_text("mine")
+    advice = "exists already: name another --output, or add --force to replace it"
+    with pytest.raises(OutputExistsError, match=f"old.json {advice}"):
+        check_output(file, "--output", force=False)
+    check_output(file, "--output", force=True)
+    with pytest.raises(OutputExistsError, match="holds files already: name another --report, or wait"):
+        check_output(tmp_path, "--report", force=False, folder=True, advice="or wait")
+    check_output(tmp_path, "--report", force=True, folder=True)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_file_where_a_folder_should_be_is_refused_forced_or_not(force: bool, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    with pytest.raises(OutputExistsError, match="file is a file, expected a folder"):
+        check_output(file, "--report", force=force, folder=True)
+    with pytest.raises(OutputExistsError, match="is a folder, expected a file"):
+        check_output(tmp_path, "--output", force=force)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_is_read_is_never_written_by_whatever_name(force: bool, tmp_path: Path) -> None:
+    picture, link = tmp_path / "7.png", tmp_path / "link"
+    picture.write_bytes(b"mine")
+    link.symlink_to(picture)
+    inputs = ["nowhere.png", "-", picture]
+    for output in (picture, link, tmp_path / "." / "7.png"):
+        with pytest.raises(OutputError, match="is what is to be read: name another --explain"):
+            check_output(output, "--explain", force=force, inputs=inputs)
+    with pytest.raises(OutputError, match="is what is to be read"):
+        check_output(tmp_path, "--report", force=force, inputs=[tmp_path], folder=True)
