@@ -215,7 +215,7 @@ def test_several_digits_are_unsure_as_one_and_read_as_a_number(
 
 def test_a_number_is_unsure_when_one_of_its_digits_is(here: Path, trained: Path) -> None:
     page = np.zeros((120, 300), np.uint8)
-    page[20:100, 20:100] = np.eye(80, dtype=np.uint8).repeat(1, 0) * 255
+    page[20:100, 20:100] = np.eye(80, dtype=np.uint8) * 255
     page[20:100, 200:210] = 255
     page[20:100, 200:280][np.eye(80, dtype=bool)] = 255
     (here / "page.png").write_bytes(png(page))
