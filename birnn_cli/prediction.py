@@ -1,10 +1,9 @@
 """Reading pictures: many pictures to their predictions, in order, in bounded memory. No torch."""
 
 import heapq
-import os
 import sys
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
@@ -209,8 +208,7 @@ def _chunks(sources: Iterable[Source]) -> Iterator[list[Source]]:
         if source.path == STDIN and not sys.stdin.isatty():
             source = source._replace(content=sys.stdin.buffer.read(decode.MAX_BYTES + 1))
         chunk.append(source)
-        with suppress(OSError, ValueError):
-            size += os.stat(source.path).st_size  # noqa: PTH116 - for every one of very many
+        size += source.num_bytes
         if len(chunk) == CHUNK_FILES or size >= CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0
@@ -253,7 +251,7 @@ def _find_digits(reader: Reader, options: Options, source: Source) -> tuple[Pred
     except BirnnError as error:
         return Prediction(source=bare, status="error", error=(error.code, str(error))), []
     except Exception as error:  # a fault of ours on one picture is no reason to give up the others
-        text = " ".join(f"it cannot be read ({type(error).__name__}: {error})".split())
+        text = f"it cannot be read: {error!r}"
         return Prediction(source=bare, status="error", error=("internal", text)), []
     status: Status = "ok" if digits else "no-ink"
     return Prediction(source=bare, status=status, num_digits=stages.num_digits, stages=strip), digits

@@ -1,4 +1,4 @@
-"""Files changed at random: an answer, or an error in words, and nothing else.
+"""Files changed at random are read, or refused in words, and nothing else happens.
 
 `BIRNN_FUZZ_CASES=5000 pytest tests/test_fuzz.py` tries so many of each kind; the default is 150.
 """
@@ -35,7 +35,7 @@ fuzz = settings(
     print_blob=True,
 )
 
-GOLDEN = TESTS / "golden_v1.safetensors".read_bytes()
+GOLDEN = (TESTS / "golden_v1.safetensors").read_bytes()
 KINDS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 
 
@@ -48,7 +48,7 @@ def encode(kind: str) -> bytes:
 
 PICTURES = {kind: encode(kind) for kind in KINDS}
 
-# Where, as a share of the file; what is done there; with which bytes.
+# Where, as a fraction of the file; what is done there; with which bytes.
 Edit = tuple[float, str, bytes]
 EDITS = st.lists(
     st.tuples(
@@ -62,8 +62,8 @@ EDITS = st.lists(
 
 
 def edited(content: bytes, edits: list[Edit]) -> bytes:
-    for share, what, new in edits:
-        at = int(share * len(content))
+    for fraction, what, new in edits:
+        at = int(fraction * len(content))
         before, after = content[:at], content[at:]
         content = {
             "replace": before + new + after[len(new) :],

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,21 @@ def test_memory_does_not_grow_with_the_number_of_files(folder: Path) -> None:
     assert len(taken) <= (3 + 2 * 2 + MIN_CHUNKS) * CHUNK_FILES
 
 
+def test_large_pictures_in_memory_are_read_a_few_at_a_time() -> None:
+    network = checkpoint.load(folders.SHIPPED)
+    taken: list[int] = []
+
+    def pages() -> Iterator[Source]:
+        for number in range(99):
+            taken.append(number)
+            yield Source("page", content=np.full((1500, 2000), 255, np.uint8))
+
+    found = predict(network, pages())
+    assert next(found).status == "no-ink"
+    found.close()
+    assert len(taken) <= 2 * MIN_CHUNKS
+
+
 def test_find_pictures_sorts_as_paths_do(tmp_path: Path) -> None:
     for name in ("b.png", "a/z.png", "a.png", "a/b/c.png", "a-b.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -199,14 +215,14 @@ def test_a_fault_of_the_reader_on_one_picture_is_an_error_in_its_place(
 
     def fail(source: Source, *arguments: object, **more: object) -> object:
         if source.path == "2":
-            raise ZeroDivisionError("division\nby zero")
+            raise ZeroDivisionError("division by zero")
         return normal(source._replace(path=str(folder / "0" / "0000.png")), *arguments, **more)
 
     monkeypatch.setattr(prediction, "read_source", fail)
     network = checkpoint.load(folders.SHIPPED)
     found = list(predict(network, [Source(name) for name in "123"]))
     assert [each.status for each in found] == ["ok", "error", "ok"]
-    assert found[1].error == ("internal", "it cannot be read (ZeroDivisionError: division by zero)")
+    assert found[1].error == ("internal", "it cannot be read: ZeroDivisionError('division by zero')")
 
 
 def test_the_likeliest_texts_are_those_of_all_combinations() -> None:

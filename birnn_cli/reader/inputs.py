@@ -43,6 +43,18 @@ class Source(NamedTuple):
             return Path(self.path).relative_to(self.folder).with_suffix(".png")
         return Path("stdin.png" if self.path == STDIN else Path(self.path).stem + ".png")
 
+    @property
+    def num_bytes(self) -> int:
+        """How large the picture is: its file or, in memory, its pixels; 0 if there is no telling."""
+        if isinstance(self.content, Image.Image):
+            return 4 * self.content.width * self.content.height
+        if self.content is not None:
+            return memoryview(self.content).nbytes
+        try:
+            return os.stat(self.path).st_size  # noqa: PTH116 - for every one of very many
+        except (OSError, ValueError):
+            return 0
+
 
 def find_pictures(paths: Iterable[str], shard: tuple[int, int] | None = None) -> Iterator[Source]:
     """Give files as they are and folders as the pictures in them; a folder without any gives itself.
