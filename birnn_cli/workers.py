@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -21,6 +22,7 @@ Work = Callable[[list[Item]], list[Answer]]
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"
 )
+# The environment is changed while processes start: by one thread at a time.
 _environment = threading.Lock()
 
 
@@ -134,10 +136,10 @@ def _inherited() -> Iterator[None]:
     A terminal sends Ctrl-C to all of them; it is the caller who ends the others. Blocked in this thread
     only and for some milliseconds, a Ctrl-C that comes meanwhile is not lost.
     """
-    blocks = hasattr(signal, "pthread_sigmask")  # not on Windows
     with _environment:
         before = {name: os.environ.get(name) for name in ONE_THREAD}
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if blocks else set()
+        if sys.platform != "win32":
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         os.environ.update(ONE_THREAD)
         try:
             yield
@@ -147,7 +149,7 @@ def _inherited() -> Iterator[None]:
                     del os.environ[name]
                 else:
                     os.environ[name] = value
-            if blocks:
+            if sys.platform != "win32":
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
