@@ -11,7 +11,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from itertools import islice
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -156,7 +156,7 @@ def _inherited() -> Iterator[None]:
 _state: dict[str, Any] = {}  # in a process of the pool: what it does for every chunk
 
 
-def _begin(work: Work[Any, Any], alive: Connection) -> None:
+def _begin(work: Work[Any, Any], alive: Any) -> None:
     """Get a new process ready, and have it end when the caller closes the pool, or ends itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
