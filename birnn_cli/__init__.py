@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from birnn_cli.explanation import Explanation
     from birnn_cli.model import Model, load
     from birnn_cli.prediction import Candidate, DigitReading, Prediction
+    from birnn_cli.training.run import Run, train
 
 __all__ = [
     "BirnnError",

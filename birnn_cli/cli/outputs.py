@@ -1,6 +1,7 @@
 """The files that `birnn predict` writes: predictions as JSON Lines, and folders of pictures."""
 
 import json
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -122,10 +123,10 @@ class PictureFolder:
 
 def _is_taken(file: BinaryIO) -> bool:
     """Whether another process writes a file; if not, this one has it until it is closed."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
+    if sys.platform == "win32":
         return False
+    import fcntl
+
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
