@@ -12,7 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from itertools import islice
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -99,7 +99,8 @@ class _Pool(ProcessPoolExecutor):
     def __init__(self, pickled: bytes, processes: int) -> None:
         context = multiprocessing.get_context("spawn")
         # Nothing is ever sent: the processes wait for the sender to be closed.
-        receiver, self._sender = context.Pipe(duplex=False)
+        pipe: tuple[Any, Any] = context.Pipe(duplex=False)  # its type differs between systems
+        receiver, self._sender = pipe
         super().__init__(processes, context, _begin, (pickled, receiver))
 
     def send(self, chunk: list[Any]) -> "Future[list[Any]]":
@@ -137,7 +138,7 @@ def _ctrl_c_blocked() -> Iterator[None]:
 _state: dict[str, Any] = {}  # in a process of a pool: its work
 
 
-def _begin(pickled: bytes, receiver: Connection) -> None:
+def _begin(pickled: bytes, receiver: Any) -> None:
     """Get a new process ready: one thread, no Ctrl-C, an end when the pool is closed; load its work."""
     os.environ.update(ONE_THREAD)  # read when NumPy and OpenCV are loaded, with the work
     signal.signal(signal.SIGINT, signal.SIG_IGN)
