@@ -1,11 +1,10 @@
 """Ctrl-C and SIGTERM while a run trains: the first is noted, the second raises."""
 
 import signal
-from collections.abc import Callable
 
 import pytest
 
-from birnn_cli.cli.interrupts import Terminated, noted_signals
+from birnn_cli.cli.interrupts import NotedSignals, Terminated
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -17,10 +16,10 @@ def handlers() -> list[object]:
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_first_signal_is_noted_and_the_handlers_are_given_back(number: signal.Signals) -> None:
     before = handlers()
-    with noted_signals() as stop:
-        assert stop() == 0
+    with NotedSignals() as signals:
+        assert signals.first() == 0
         signal.raise_signal(number)
-        assert stop() == number
+        assert signals.first() == number
     assert handlers() == before
 
 
@@ -35,18 +34,18 @@ def test_the_first_signal_is_noted_and_the_handlers_are_given_back(number: signa
 def test_the_second_signal_raises(
     first: signal.Signals, second: signal.Signals, expected: type[BaseException]
 ) -> None:
-    def interrupt(stop: Callable[[], int]) -> None:
+    def interrupt(signals: NotedSignals) -> None:
         signal.raise_signal(first)
-        assert stop() == first
+        assert signals.first() == first
         signal.raise_signal(second)
 
-    with noted_signals() as stop, pytest.raises(expected) as raised:
-        interrupt(stop)
+    with NotedSignals() as signals, pytest.raises(expected) as raised:
+        interrupt(signals)
     assert raised.type is expected
 
 
 def test_who_is_patient_only_notes_the_second_signal() -> None:
-    with noted_signals(patient=True) as stop:
+    with NotedSignals(patient=True) as signals:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGTERM)
-        assert stop() == signal.SIGTERM
+        assert signals.first() == signal.SIGINT

@@ -19,10 +19,7 @@ SHORT = ("--samples", 2700, "--device", "cpu")
 TRAIN_KEYS = [
     *("command", "status", "recipe", "dataset", "seed", "device", "steps", "samples", "first_step"),
     *(
-        "warm_up_seconds",
         "train_seconds",
-        "save_seconds",
-        "display_seconds",
         "samples_per_second",
         "parameters",
         "run",
