@@ -13,7 +13,7 @@ from selenium import webdriver
 from selenium.webdriver import ActionChains
 
 from birnn_cli.data import strokes
-from birnn_cli.export.formats import export
+from birnn_cli.export import export
 from birnn_cli.runs import checkpoint, folders
 
 HERE = Path(__file__).parent
@@ -27,7 +27,7 @@ THREE += [(0.1, 0.02), (0.19, 0.13), (0.15, 0.26), (0.02, 0.34), (-0.12, 0.33), 
 
 def main() -> None:
     """Write the page and the screenshot."""
-    export(checkpoint.load(folders.SHIPPED), PAGE, "html", force=True)
+    export(checkpoint.load(folders.SHIPPED), PAGE)
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):

@@ -26,12 +26,14 @@ def export(
 ) -> None:
     """Write a network to a file that works without birnn: ONNX, or a page to draw on."""
     with reporting("export", as_json=as_json):
+        from birnn_cli import files
         from birnn_cli.cli import console
-        from birnn_cli.export import formats
+        from birnn_cli.export import export
         from birnn_cli.runs import folders
 
         path, network = folders.find_checkpoint(checkpoint, console.note_unless(quiet))
-        written = formats.export(network, file, file_format, force=force)
+        files.check_output(file, "file", force=force, inputs=[path])
+        written = export(network, file, file_format)
         size = file.stat().st_size
         if as_json:
             values = {"checkpoint": str(path), "file": str(file), "format": written, "bytes": size}

@@ -1,15 +1,15 @@
 // The page: what is drawn, and what the network reads in it, row by row.
 
 /**
- * What the page is told of its network.
- * @typedef {{architecture: Architecture, classes: string[], reader: "digit" | "plain",
- *   unsure_below: number, recipe: string, dataset: string, accuracy: number | null,
- *   dtype: "float16" | "float32", weights: string}} Config
+ * What `birnn export` writes into the page.
+ * @typedef {PackedArrays & {architecture: Architecture, classes: string[], reader: "digit" | "plain",
+ *   unsure_below: number, recipe: string, dataset: string, accuracy: number | null}} Config
  */
 
 /**
- * A drawing as the network reads it, (28, 28) in 0 to 1, and what the network makes of it.
- * @typedef {{rows: Float32Array, whole: Pass}} Reading
+ * A drawing as the network reads it, (28, 28) in 0 to 1, and what the network makes of it; the label is the
+ * index of the likeliest class.
+ * @typedef {Pass & {pixels: Float32Array, label: number}} Reading
  */
 
 // How far an arrow key moves the pen, in sheet pixels: alone, and with Shift.
@@ -19,9 +19,7 @@ const PLAY_MILLISECONDS = 1500;
 const MAX_CLASSES_SHOWN = 12;
 
 const config = /** @type {Config} */ (JSON.parse(find("network").textContent ?? ""));
-const network = unpack(config.architecture, config.weights, config.dtype);
-const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
-const darkTheme = matchMedia("(prefers-color-scheme: dark)");
+const network = { architecture: config.architecture, arrays: unpack(config) };
 
 const canvas = /** @type {HTMLCanvasElement} */ (find("canvas"));
 const slider = /** @type {HTMLInputElement} */ (find("step"));
@@ -38,17 +36,20 @@ const keyboardPen = { x: SHEET_SIDE / 2, y: SHEET_SIDE / 2 };
 const arrowsHeld = new Set();
 /** @type {Reading | null} */
 let reading = null;
-let isFrameRequested = false;
-/** Counts the animations that began or ended: one whose number is past stops. */
-let animation = 0;
+/** The request for the next frame, in which the drawing is read as far as it goes, or the next row is played. */
+let nextFrame = 0;
 
-/**
- * The element of an id.
- * @param {string} id
- * @returns {HTMLElement}
- */
+/** @param {string} id */
 function find(id) {
   return /** @type {HTMLElement} */ (document.getElementById(id));
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {string} selector
+ */
+function part(element, selector) {
+  return /** @type {HTMLElement} */ (element.querySelector(selector));
 }
 
 // Reading -------------------------------------------------------------------------------------------
@@ -59,38 +60,34 @@ function sheet() {
 }
 
 /**
- * Read what is drawn.
- * @returns {Reading | null} Null where nothing is.
+ * Read what is drawn, if anything is.
+ * @returns {Reading | null}
  */
 function read() {
   if (!strokes.length) return null;
   const cells = averageCells(sheet());
-  const pixels = config.reader === "digit" ? centreByMass(cells) : cells;
-  const rows = Float32Array.from(pixels, (level) => level / 255);
-  return { rows, whole: run(network, rows) };
+  const levels = config.reader === "digit" ? centreByMass(cells) : cells;
+  const pixels = Float32Array.from(levels, (level) => level / 255);
+  const pass = run(network, pixels);
+  return { ...pass, pixels, label: pass.probabilities.indexOf(Math.max(...pass.probabilities)) };
 }
 
 /**
  * The probabilities when only the first rows are given, or only the last rows, and the others are blank.
- * @param {Reading} own
+ * @param {Reading} reading
  * @param {number} count How many rows, 1 to 28.
- * @returns {{forward: Float32Array, backward: Float32Array}} (num_classes) each
  */
-function probabilitiesAfter({ rows, whole }, count) {
-  if (count === SIDE) return { forward: whole.probabilities, backward: whole.probabilities };
-  const [end, start] = [count * SIDE, (SIDE - count) * SIDE];
-  const [first, last] = [rows.slice().fill(0, end), rows.slice().fill(0, 0, start)];
+function probabilitiesAfter({ pixels, probabilities }, count) {
+  if (count === SIDE) return { forward: probabilities, backward: probabilities };
+  const first = pixels.slice().fill(0, count * SIDE);
+  const last = pixels.slice().fill(0, 0, (SIDE - count) * SIDE);
   return { forward: run(network, first).probabilities, backward: run(network, last).probabilities };
 }
 
 /** Read the drawing while it grows, at most once a frame. */
 function readSoon() {
-  if (isFrameRequested) return;
-  isFrameRequested = true;
-  requestAnimationFrame(() => {
-    isFrameRequested = false;
-    if (current) refresh(); // else the stroke is finished, and is being played
-  });
+  stop();
+  nextFrame = requestAnimationFrame(refresh);
 }
 
 /** Show the drawing, and what is read when all rows are. */
@@ -111,13 +108,14 @@ function finish() {
 
 // What is shown -------------------------------------------------------------------------------------
 
-/** Show the drawing in the theme's colours, as fine as the screen is. */
+/** Show the drawing in the theme's colours, as fine as the screen is, and the keyboard's pen. */
 function paint() {
   const side = Math.max(1, Math.round(canvas.clientWidth * devicePixelRatio));
   [canvas.width, canvas.height] = [side, side];
   const context = contextOf(canvas);
   context.scale(side / SHEET_SIDE, side / SHEET_SIDE);
   drawInk(context, { strokes, penWidth: PEN_WIDTH }, getComputedStyle(canvas).color);
+  showKeyboardPen();
 }
 
 /**
@@ -129,22 +127,13 @@ function percent(fraction, decimals = 1) {
   return `${(100 * fraction).toFixed(decimals)} %`;
 }
 
-/**
- * The class of the highest probability.
- * @param {Float32Array} probabilities
- */
-function likeliest(probabilities) {
-  return probabilities.indexOf(Math.max(...probabilities));
-}
-
 /** Show all that does not depend on how many rows are read. */
 function showReading() {
   let [answer, notes] = ["no ink", /** @type {string[]} */ ([])];
   if (reading) {
-    const label = likeliest(reading.whole.probabilities);
-    const probability = reading.whole.probabilities[label];
+    const probability = reading.probabilities[reading.label];
     const isUnsure = probability < config.unsure_below;
-    answer = `${config.classes[label]}${isUnsure ? "?" : ""} (${percent(probability)})`;
+    answer = `${config.classes[reading.label]}${isUnsure ? "?" : ""} (${percent(probability)})`;
     if (isUnsure) notes.push(`Unsure: below ${percent(config.unsure_below, 0)}.`);
   }
   if (config.reader === "digit" && countDigits(strokes) > 1) {
@@ -153,33 +142,26 @@ function showReading() {
   find("answer").textContent = answer;
   find("note").textContent = notes.join(" ");
   for (const control of [slider, playButton]) control.disabled = !reading;
-  for (const direction of ["forward", "backward"]) find(`${direction}-mark`).hidden = !reading;
-  showPixels();
-  showClasses();
-}
-
-/** Show the 28×28 pixels. */
-function showPixels() {
+  find("marks").hidden = !reading;
   const image = new ImageData(SIDE, SIDE);
-  reading?.rows.forEach((value, k) => image.data.set([255 * value, 255 * value, 255 * value, 255], 4 * k));
+  reading?.pixels.forEach((value, k) => image.data.set([255 * value, 255 * value, 255 * value, 255], 4 * k));
   contextOf(/** @type {HTMLCanvasElement} */ (find("pixels"))).putImageData(image, 0, 0);
+  showClasses();
 }
 
 /** Name the classes, or the likeliest of them: each is a row of the table. */
 function showClasses() {
-  const { classes } = config;
-  let shown = classes.map((_, label) => label);
-  if (shown.length > MAX_CLASSES_SHOWN) {
-    const probabilities = reading?.whole.probabilities ?? new Float32Array(shown.length);
-    shown.sort((one, other) => probabilities[other] - probabilities[one]);
-    shown = shown.slice(0, MAX_CLASSES_SHOWN);
-    find("others").textContent = `The likeliest ${MAX_CLASSES_SHOWN} of ${classes.length} classes.`;
+  let labels = config.classes.map((_, label) => label);
+  if (labels.length > MAX_CLASSES_SHOWN) {
+    const probabilities = reading?.probabilities ?? new Float32Array(labels.length);
+    labels.sort((one, other) => probabilities[other] - probabilities[one]);
+    labels = labels.slice(0, MAX_CLASSES_SHOWN);
   }
   const template = /** @type {HTMLTemplateElement} */ (find("class-row"));
-  const rows = shown.map((label) => {
+  const rows = labels.map((label) => {
     const row = /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
     row.dataset.label = String(label);
-    /** @type {HTMLElement} */ (row.querySelector("th")).textContent = classes[label];
+    part(row, "th").textContent = config.classes[label];
     return row;
   });
   find("classes").replaceChildren(...rows);
@@ -199,27 +181,17 @@ function showStep(count) {
   find("forward-mark").style.setProperty("--row-number", String(count - 1));
   find("backward-mark").style.setProperty("--row-number", String(SIDE - count));
   const probabilities = reading && probabilitiesAfter(reading, count);
-  const answer = reading && likeliest(reading.whole.probabilities);
   for (const row of /** @type {HTMLElement[]} */ ([...find("classes").children])) {
     const label = Number(row.dataset.label);
-    row.classList.toggle("best", label === answer);
-    showBar(row, "forward", probabilities && probabilities.forward[label]);
-    showBar(row, "backward", probabilities && probabilities.backward[label]);
+    row.classList.toggle("best", label === reading?.label);
+    for (const direction of /** @type {const} */ (["forward", "backward"])) {
+      const probability = probabilities?.[direction][label];
+      part(row, `.${direction} .value`).textContent = probability === undefined ? "–" : percent(probability);
+      part(row, `.${direction}`).style.setProperty("--probability", String(probability ?? 0));
+    }
   }
   showHiddenStates("forward", 0, count);
   showHiddenStates("backward", SIDE - count, SIDE);
-}
-
-/**
- * @param {HTMLElement} row
- * @param {"forward" | "backward"} direction
- * @param {number | null} probability Null without ink.
- */
-function showBar(row, direction, probability) {
-  const cell = /** @type {HTMLElement} */ (row.querySelector(`.${direction}`));
-  /** @type {HTMLElement} */ (cell.querySelector(".value")).textContent =
-    probability === null ? "–" : percent(probability);
-  cell.style.setProperty("--probability", String(probability ?? 0));
 }
 
 /**
@@ -231,52 +203,44 @@ function showBar(row, direction, probability) {
  */
 function showHiddenStates(direction, start, end) {
   const map = /** @type {HTMLCanvasElement} */ (find(direction));
-  const width = config.architecture.hidden_size;
-  if (map.width !== width) map.width = width;
-  const image = new ImageData(width, SIDE);
+  map.width = config.architecture.hidden_size; // and blank
+  if (!reading) return;
+  const image = new ImageData(map.width, SIDE);
   const colour = (getComputedStyle(map).color.match(/\d+/g) ?? []).slice(0, 3).map(Number);
-  const states = reading?.whole[direction] ?? [];
-  for (let k = start * width; k < Math.min(end * width, states.length); k++) {
-    // Most values are near zero: the square root makes them visible.
-    const opacity = 255 * Math.sqrt(Math.abs(states[k]));
-    image.data.set([...(states[k] > 0 ? colour : [128, 128, 128]), opacity], 4 * k);
-  }
+  reading[direction].forEach((states, row) => {
+    if (row < start || row >= end) return;
+    states.forEach((state, unit) => {
+      // Most values are near zero: the square root makes them visible.
+      const opacity = 255 * Math.sqrt(Math.abs(state));
+      image.data.set([...(state > 0 ? colour : [128, 128, 128]), opacity], 4 * (row * map.width + unit));
+    });
+  });
   contextOf(map).putImageData(image, 0, 0);
 }
 
 // Playing -------------------------------------------------------------------------------------------
 
-/** Show the rows being read one after the other, unless less motion is wanted. */
+/** Show the rows being read one after the other. Where less motion is wanted only the slider shows the steps. */
 function play() {
   stop();
-  if (!reading || reducedMotion.matches) return;
-  const own = animation;
+  if (!reading || matchMedia("(prefers-reduced-motion: reduce)").matches) return;
   const started = performance.now();
   playButton.textContent = "Pause";
   const showNext = () => {
-    if (own !== animation) return;
     // By the clock: on a slow machine steps are left out, and it takes no longer.
     const progress = (performance.now() - started) / PLAY_MILLISECONDS;
     const count = Math.min(SIDE, 1 + Math.floor(progress * SIDE));
     if (count !== Number(slider.value) || count === 1) showStep(count);
     if (count === SIDE) stop();
-    else requestAnimationFrame(showNext);
+    else nextFrame = requestAnimationFrame(showNext);
   };
   showNext();
 }
 
 /** Stay at the step that is shown. */
 function stop() {
-  animation += 1;
+  cancelAnimationFrame(nextFrame);
   playButton.textContent = "Play";
-}
-
-/** Where less motion is wanted there is nothing to play: the slider shows the steps. */
-function obeyReducedMotion() {
-  playButton.hidden = reducedMotion.matches;
-  if (!reducedMotion.matches) return;
-  stop();
-  showStep(SIDE);
 }
 
 playButton.addEventListener("click", () => (playButton.textContent === "Pause" ? stop() : play()));
@@ -289,13 +253,14 @@ slider.addEventListener("input", () => {
 // Drawing -------------------------------------------------------------------------------------------
 
 /**
- * @param {[number, number]} point
+ * @param {Point} point
  * @param {number | "keyboard"} pen
  */
 function beginStroke(point, pen) {
   endStroke();
   current = { stroke: [point], pen };
-  change([...strokes, current.stroke]);
+  undoStack.push(strokes);
+  strokes = [...strokes, current.stroke];
   readSoon();
 }
 
@@ -306,36 +271,22 @@ function endStroke() {
   finish();
 }
 
-/**
- * Put something else on the sheet, and remember what was there.
- * @param {Stroke[]} next
- */
-function change(next) {
-  undoStack.push(strokes);
-  strokes = next;
-}
-
 /** Take back the last stroke or the last clearing. */
 function undo() {
   const before = undoStack.pop();
   if (!before) return;
   [strokes, current] = [before, null];
-  showKeyboardPen();
   finish();
 }
 
 /** Take an empty sheet. */
 function clear() {
-  if (strokes.length) change([]);
-  current = null;
-  showKeyboardPen();
+  if (strokes.length) undoStack.push(strokes);
+  [strokes, current] = [[], null];
   finish();
 }
 
-/**
- * The nearest coordinate on the sheet.
- * @param {number} value
- */
+/** @param {number} value */
 function clampToSheet(value) {
   return Math.min(SHEET_SIDE, Math.max(0, value));
 }
@@ -343,7 +294,7 @@ function clampToSheet(value) {
 /**
  * Where on the sheet a pointer is.
  * @param {PointerEvent} event
- * @returns {[number, number]}
+ * @returns {Point}
  */
 function pointOf(event) {
   const { left, top, width, height } = canvas.getBoundingClientRect();
@@ -415,7 +366,6 @@ canvas.addEventListener("blur", () => {
   find("pen").hidden = true;
   arrowsHeld.clear();
   if (current?.pen === "keyboard") endStroke();
-  showKeyboardPen();
 });
 
 find("undo").addEventListener("click", undo);
@@ -439,6 +389,9 @@ function introduce() {
   if (classes.every((name) => /^\d$/.test(name))) find("draw-title").textContent = "Draw a digit";
   const longest = Math.max(...classes.map((name) => name.length));
   document.body.style.setProperty("--longest-name", String(longest));
+  if (classes.length > MAX_CLASSES_SHOWN) {
+    find("others").textContent = `The likeliest ${MAX_CLASSES_SHOWN} of ${classes.length} classes.`;
+  }
   find("columns").hidden = !architecture.columns;
   find("readout").textContent = {
     last: "the hidden states of both LSTMs at the last row, where the backward LSTM begins",
@@ -448,27 +401,24 @@ function introduce() {
 }
 
 // Colours are painted, not styled: paint again where the theme or the size changes.
-darkTheme.addEventListener("change", () => {
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   paint();
   showStep(Number(slider.value));
 });
 new ResizeObserver(paint).observe(canvas);
-reducedMotion.addEventListener("change", obeyReducedMotion);
 
 introduce();
-showKeyboardPen();
 refresh();
-obeyReducedMotion();
 
 /**
- * For tests, and for the curious in the browser's console: `probabilities(rows)` takes (28, 28) numbers in
- * 0 to 1; `pixels()` gives the (28, 28) that are read, in 0 to 255, or null; `sheet()` gives the drawing as the
+ * For tests, and for the curious in the browser's console: `probabilities(pixels)` takes (28, 28) numbers
+ * in 0 to 1; `pixels()` gives the (28, 28) that are read, in 0 to 255, or null; `sheet()` gives the drawing as the
  * data URL of a PNG that `birnn predict` reads as this page does.
  */
 Object.assign(window, {
   birnn: {
-    probabilities: (/** @type {number[]} */ rows) => run(network, Float32Array.from(rows)).probabilities,
-    pixels: () => reading && Array.from(reading.rows, (value) => Math.round(255 * value)),
+    probabilities: (/** @type {number[]} */ pixels) => run(network, Float32Array.from(pixels)).probabilities,
+    pixels: () => reading && Array.from(reading.pixels, (value) => Math.round(255 * value)),
     sheet: () => sheet().toDataURL(),
   },
 });

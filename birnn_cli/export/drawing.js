@@ -1,15 +1,11 @@
 // What is drawn, brought to the 28×28 pixels that the network reads, in MNIST's convention: the longer side
 // of the ink is 20 pixels, its centre of mass lies at pixel 14, and the pen is as wide as MNIST's pens are.
 
-/**
- * Points along a line that the pen drew, x and y in sheet pixels, 0 to SHEET_SIDE.
- * @typedef {[number, number][]} Stroke
- */
+/** A position x, y in sheet pixels, 0 to SHEET_SIDE. @typedef {[number, number]} Point */
 
-/**
- * Strokes of one pen, its width in sheet pixels.
- * @typedef {{strokes: Stroke[], penWidth: number}} Drawing
- */
+/** Points along a line that the pen drew. @typedef {Point[]} Stroke */
+
+/** Strokes of one pen, its width in sheet pixels. @typedef {{strokes: Stroke[], penWidth: number}} Drawing */
 
 const BOX_SIZE = 20;
 const MARGIN = (SIDE - BOX_SIZE) / 2;
@@ -41,7 +37,7 @@ function fitToBox(strokes) {
   const [startX, startY] = [across, down].map(
     (side) => MARGIN + pen / 2 + Math.floor((BOX_SIZE - pen - side) / 2),
   );
-  const place = (/** @type {[number, number]} */ [x, y]) => /** @type {[number, number]} */ ([
+  const place = (/** @type {Point} */ [x, y]) => /** @type {Point} */ ([
     CELL * (startX + (across * (x - left)) / Math.max(1, width)),
     CELL * (startY + (down * (y - top)) / Math.max(1, height)),
   ]);
@@ -78,7 +74,6 @@ function drawInk(context, { strokes, penWidth }, ink) {
 /**
  * A picture of a drawing, white on black, SHEET_SIDE wide and high.
  * @param {Drawing} drawing
- * @returns {HTMLCanvasElement}
  */
 function renderSheet(drawing) {
   const sheet = document.createElement("canvas");
@@ -89,10 +84,7 @@ function renderSheet(drawing) {
   return sheet;
 }
 
-/**
- * @param {HTMLCanvasElement} canvas
- * @returns {CanvasRenderingContext2D}
- */
+/** @param {HTMLCanvasElement} canvas */
 function contextOf(canvas) {
   const settings = { willReadFrequently: true };
   return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", settings));

@@ -8,170 +8,105 @@
  */
 
 /**
- * @typedef {{architecture: Architecture, arrays: Map<string, Float32Array>}} Network
+ * A network's weights: all arrays one after the other, little-endian, in base64; and each array's name and
+ * how many numbers it has, in the same order.
+ * @typedef {{weights: string, sizes: Record<string, number>, dtype: "float16" | "float32"}} PackedArrays
  */
+
+/** @typedef {{architecture: Architecture, arrays: Record<string, Float32Array>}} Network */
+
+/** One vector for each row of the picture. @typedef {Float32Array[]} Sequence */
 
 /**
  * What the network makes of a picture. `forward` and `backward` are the first layer's hidden states,
  * (28, hidden_size) each: at each row, the forward LSTM has read this row and those above it, the backward
  * LSTM this row and those below it.
- * @typedef {{probabilities: Float32Array, forward: Float32Array, backward: Float32Array}} Pass
+ * @typedef {{probabilities: Float32Array, forward: Sequence, backward: Sequence}} Pass
  */
 
 const SIDE = 28;
 
 /**
- * Name and shape of every array, in the order in which the page holds them.
- * @param {Architecture} architecture
- * @returns {[string, number[]][]}
+ * Unpack a network's arrays.
+ * @param {PackedArrays} packed
  */
-function parameterShapes({ num_classes, hidden_size, num_layers, readout, columns }) {
-  /** @type {[string, number[]][]} */
-  const shapes = [];
-  for (let layer = 0; layer < num_layers; layer++) {
-    const inputs = layer > 0 ? 2 * hidden_size : columns ? 2 * SIDE : SIDE;
-    for (const direction of ["fw", "bw"]) {
-      const name = `layers.${layer}.${direction}`;
-      shapes.push([`${name}.weight_ih`, [4 * hidden_size, inputs]]);
-      shapes.push([`${name}.weight_hh`, [4 * hidden_size, hidden_size]]);
-      shapes.push([`${name}.bias`, [4 * hidden_size]]);
-    }
-  }
-  const features = (readout === "pool" ? 4 : 2) * hidden_size;
-  shapes.push(["head.weight", [num_classes, features]], ["head.bias", [num_classes]]);
-  return shapes;
-}
-
-/**
- * Unpack a network.
- * @param {Architecture} architecture
- * @param {string} weights All arrays one after the other, little-endian, in base64.
- * @param {"float16" | "float32"} dtype
- * @returns {Network}
- */
-function unpack(architecture, weights, dtype) {
-  const bytes = Uint8Array.from(atob(weights), (character) => character.charCodeAt(0));
+function unpack({ weights, sizes, dtype }) {
+  const { buffer } = Uint8Array.from(atob(weights), (character) => character.charCodeAt(0));
   // Every browser's machine is little-endian today.
-  const values = dtype === "float16" ? fromFloat16(bytes) : new Float32Array(bytes.buffer);
-  const arrays = new Map();
-  let start = 0;
-  for (const [name, shape] of parameterShapes(architecture)) {
-    const size = shape.reduce((product, length) => product * length, 1);
-    arrays.set(name, values.slice(start, start + size));
-    start += size;
-  }
-  addForgetBias(architecture, arrays);
-  return { architecture, arrays };
+  const values = dtype === "float16" ? fromFloat16(new Uint16Array(buffer)) : new Float32Array(buffer);
+  let end = 0;
+  const arrays = Object.entries(sizes).map(([name, size]) => [name, values.subarray(end, (end += size))]);
+  return /** @type {Record<string, Float32Array>} */ (Object.fromEntries(arrays));
 }
 
 /**
- * Add the constant forget bias to the trained biases; the forget gate is the second of the four.
- * @param {Architecture} architecture
- * @param {Map<string, Float32Array>} arrays Changed in place.
+ * IEEE 754 half precision to single precision. Not every browser has Float16Array.
+ * @param {Uint16Array} halves
  */
-function addForgetBias({ hidden_size, forget_bias }, arrays) {
-  for (const [name, array] of arrays) {
-    if (!name.startsWith("layers.") || !name.endsWith(".bias")) continue;
-    for (let unit = hidden_size; unit < 2 * hidden_size; unit++) array[unit] += forget_bias;
-  }
-}
-
-/**
- * IEEE 754 half precision: 1 bit of sign, 5 of exponent, 10 of fraction. Not every browser has Float16Array.
- * @param {Uint8Array} bytes
- * @returns {Float32Array}
- */
-function fromFloat16(bytes) {
-  const values = new Float32Array(bytes.length / 2);
-  for (let k = 0; k < values.length; k++) {
-    const half = bytes[2 * k] | (bytes[2 * k + 1] << 8);
-    const exponent = (half >> 10) & 31;
-    const fraction = (half & 1023) / 1024;
-    const size = exponent ? 2 ** (exponent - 15) * (1 + fraction) : 2 ** -14 * fraction;
-    values[k] = half >> 15 ? -size : size;
-  }
-  return values;
+function fromFloat16(halves) {
+  // Sign, exponent and fraction take their places among the 32 bits. The exponents' offsets are 15 and 127.
+  const bits = Uint32Array.from(halves, (half) => ((half & 0x8000) << 16) | ((half & 0x7fff) << 13));
+  return new Float32Array(bits.buffer).map((value) => value * 2 ** (127 - 15));
 }
 
 /**
  * Run the network on a picture.
  * @param {Network} network
- * @param {Float32Array} rows (28, 28) in 0 to 1.
+ * @param {Float32Array} pixels (28, 28) in 0 to 1.
  * @returns {Pass}
  */
-function run(network, rows) {
-  const { num_layers, hidden_size } = network.architecture;
-  let sequence = network.architecture.columns ? withColumns(rows) : rows;
+function run(network, pixels) {
+  const { num_layers, columns } = network.architecture;
+  const rows = Array.from({ length: SIDE }, (_, k) => pixels.subarray(k * SIDE, (k + 1) * SIDE));
+  let sequence = columns ? sideBySide(rows, rows.map((_, k) => rows.map((row) => row[k]))) : rows;
   const layers = [];
   for (let layer = 0; layer < num_layers; layer++) {
-    const forward = lstm(network, `layers.${layer}.fw`, sequence, false);
-    const backward = lstm(network, `layers.${layer}.bw`, sequence, true);
+    const forward = lstm(network, `layers.${layer}.fw`, sequence);
+    const backward = lstm(network, `layers.${layer}.bw`, [...sequence].reverse()).reverse();
     layers.push({ forward, backward });
-    sequence = sideBySide(forward, backward, hidden_size);
+    sequence = sideBySide(forward, backward);
   }
-  const logits = head(network, readOut(network.architecture, sequence));
+  const { "head.weight": weight, "head.bias": bias } = network.arrays;
+  const features = readOut(network.architecture, sequence);
+  const logits = bias.map((start, label) =>
+    features.reduce((sum, feature, k) => sum + weight[label * features.length + k] * feature, start),
+  );
   return { ...layers[0], probabilities: softmax(logits) };
 }
 
 /**
- * Each row, followed by the column of the same number.
- * @param {Float32Array} rows (28, 28)
- * @returns {Float32Array} (28, 56)
+ * Join two sequences row by row.
+ * @param {Sequence} left
+ * @param {Iterable<number>[]} right
  */
-function withColumns(rows) {
-  const columns = new Float32Array(SIDE * SIDE);
-  for (let k = 0; k < columns.length; k++) columns[k] = rows[(k % SIDE) * SIDE + Math.floor(k / SIDE)];
-  return sideBySide(rows, columns, SIDE);
+function sideBySide(left, right) {
+  return left.map((vector, k) => Float32Array.of(...vector, ...right[k]));
 }
 
 /**
- * Join two sequences step by step.
- * @param {Float32Array} left (28, width)
- * @param {Float32Array} right (28, width)
- * @param {number} width
- * @returns {Float32Array} (28, 2 width)
- */
-function sideBySide(left, right, width) {
-  const joined = new Float32Array(2 * SIDE * width);
-  for (let row = 0; row < SIDE; row++) {
-    joined.set(left.subarray(row * width, (row + 1) * width), 2 * row * width);
-    joined.set(right.subarray(row * width, (row + 1) * width), (2 * row + 1) * width);
-  }
-  return joined;
-}
-
-/**
- * Run one LSTM over all rows, beginning with states of zero.
+ * The hidden states (28, hidden_size) of one LSTM, beginning with states of zero.
  * @param {Network} network
  * @param {string} name The prefix of its arrays, such as `layers.0.fw`.
- * @param {Float32Array} sequence (28, inputs)
- * @param {boolean} isBackward Whether it goes from the last row to the first.
- * @returns {Float32Array} Its hidden states (28, hidden_size), each at its row.
+ * @param {Sequence} sequence
+ * @returns {Sequence}
  */
-function lstm({ architecture, arrays }, name, sequence, isBackward) {
-  const size = architecture.hidden_size;
-  const inputWeight = /** @type {Float32Array} */ (arrays.get(`${name}.weight_ih`));
-  const hiddenWeight = /** @type {Float32Array} */ (arrays.get(`${name}.weight_hh`));
-  const bias = /** @type {Float32Array} */ (arrays.get(`${name}.bias`));
-  const inputs = sequence.length / SIDE;
-  const states = new Float32Array(SIDE * size);
+function lstm({ architecture, arrays }, name, sequence) {
+  const { hidden_size: size, forget_bias } = architecture;
   const cell = new Float32Array(size);
-  const gates = new Float32Array(4 * size);
   let hidden = new Float32Array(size);
-  for (let step = 0; step < SIDE; step++) {
-    const row = isBackward ? SIDE - 1 - step : step;
-    gates.set(bias);
-    addProduct(gates, inputWeight, sequence.subarray(row * inputs, (row + 1) * inputs));
-    addProduct(gates, hiddenWeight, hidden);
-    hidden = states.subarray(row * size, (row + 1) * size);
+  return sequence.map((vector) => {
+    const gates = arrays[`${name}.bias`].slice();
+    addProduct(gates, arrays[`${name}.weight_ih`], vector);
+    addProduct(gates, arrays[`${name}.weight_hh`], hidden);
+    hidden = new Float32Array(size);
     for (let unit = 0; unit < size; unit++) {
-      const [i, f] = [sigmoid(gates[unit]), sigmoid(gates[size + unit])];
+      const [i, f] = [sigmoid(gates[unit]), sigmoid(gates[size + unit] + forget_bias)];
       const [g, o] = [Math.tanh(gates[2 * size + unit]), sigmoid(gates[3 * size + unit])];
       cell[unit] = f * cell[unit] + i * g;
       hidden[unit] = o * Math.tanh(cell[unit]);
     }
-  }
-  return states;
+    return hidden;
+  });
 }
 
 /**
@@ -203,38 +138,17 @@ function addProduct(sums, matrix, vector) {
 /**
  * What the head reads of the top layer's hidden states.
  * @param {Architecture} architecture
- * @param {Float32Array} sequence (28, 2 hidden_size)
+ * @param {Sequence} sequence (28, 2 hidden_size)
  * @returns {Float32Array} (2 hidden_size), or (4 hidden_size) for `pool`: means, then maxima.
  */
 function readOut({ readout, hidden_size }, sequence) {
-  const width = 2 * hidden_size;
-  const last = sequence.slice((SIDE - 1) * width);
+  const last = sequence[SIDE - 1];
   if (readout === "last") return last;
-  if (readout === "states") {
-    last.set(sequence.subarray(hidden_size, width), hidden_size);
-    return last;
-  }
-  const features = new Float32Array(2 * width).fill(-Infinity, width);
-  for (let k = 0; k < sequence.length; k++) {
-    const unit = k % width;
-    features[unit] += sequence[k] / SIDE;
-    features[width + unit] = Math.max(features[width + unit], sequence[k]);
-  }
-  return features;
-}
-
-/**
- * The linear layer at the end.
- * @param {Network} network
- * @param {Float32Array} features
- * @returns {Float32Array} Logits (num_classes)
- */
-function head({ arrays }, features) {
-  const weight = /** @type {Float32Array} */ (arrays.get("head.weight"));
-  const bias = /** @type {Float32Array} */ (arrays.get("head.bias"));
-  return bias.map((start, label) =>
-    features.reduce((sum, feature, k) => sum + weight[label * features.length + k] * feature, start),
-  );
+  const backward = sequence[0].subarray(hidden_size);
+  if (readout === "states") return Float32Array.of(...last.subarray(0, hidden_size), ...backward);
+  const means = last.map((_, unit) => sequence.reduce((sum, vector) => sum + vector[unit] / SIDE, 0));
+  const maxima = last.map((_, unit) => Math.max(...sequence.map((vector) => vector[unit])));
+  return Float32Array.of(...means, ...maxima);
 }
 
 /**

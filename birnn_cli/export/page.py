@@ -9,7 +9,6 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,29 +22,25 @@ MAX_BYTES = 4_000_000
 
 
 def to_html(checkpoint: Checkpoint) -> bytes:
-    """A checkpoint's page: HTML in UTF-8, the same bytes for the same checkpoint.
-
-    Raises:
-        ConfigError: The page would be larger than MAX_BYTES.
-    """
-    architecture = checkpoint.config.architecture
+    """A checkpoint's page: HTML in UTF-8, the same bytes for the same checkpoint, at most MAX_BYTES."""
+    config, validation = checkpoint.config, checkpoint.metadata.validation
+    arrays = {name: checkpoint.weights[name] for name in config.architecture.parameter_shapes()}
     dtype = "float16" if _fits_float16(checkpoint.weights) else "float32"
-    values = {**_describe(checkpoint), "dtype": dtype, "weights": ""}
-    # Base64 writes 4 characters for 3 bytes. The size is checked first: a network may be far too large.
-    size = len(_document(values)) + -(-architecture.num_parameters * np.dtype(dtype).itemsize // 3) * 4
-    if size > MAX_BYTES:
-        raise ConfigError(
-            f"the page would have {size:,} bytes, for this network's {architecture.num_parameters:,} "
-            f"weights in {dtype}, expected at most {MAX_BYTES:,}: name a smaller one with --checkpoint"
-        )
     little_endian = np.dtype(dtype).newbyteorder("<")
-    arrays = (checkpoint.weights[name] for name in architecture.parameter_shapes())
-    content = b"".join(array.astype(little_endian).tobytes() for array in arrays)
-    return _document({**values, "weights": base64.b64encode(content).decode()})
-
-
-def _document(values: dict[str, Any]) -> bytes:
-    """The page's files and what it is told of the network, as one HTML document."""
+    content = b"".join(array.astype(little_endian).tobytes() for array in arrays.values())
+    network = {
+        "architecture": vars(config.architecture),
+        "classes": config.classes,
+        "reader": config.reader,
+        "unsure_below": UNSURE_BELOW,
+        "recipe": config.recipe_name,
+        # A folder's name alone: where it lies on its owner's disk is private.
+        "dataset": Path(config.dataset).name,
+        "accuracy": validation["accuracy"] if validation else None,
+        "sizes": {name: array.size for name, array in arrays.items()},
+        "dtype": dtype,
+        "weights": base64.b64encode(content).decode(),
+    }
     style, script = _read("style.css"), "\n".join(map(_read, SCRIPTS))
     parts = {
         "STYLE": style,
@@ -53,9 +48,16 @@ def _document(values: dict[str, Any]) -> bytes:
         "SCRIPT": script,
         "SCRIPT_HASH": _hash(script),
         # Inside a script element, only `<` can end the element or begin a comment.
-        "NETWORK": json.dumps(values).replace("<", "\\u003c"),
+        "NETWORK": json.dumps(network).replace("<", "\\u003c"),
     }
-    return re.sub("@([A-Z_]+)@", lambda found: parts[found[1]], _read("index.html")).encode()
+    document = re.sub("@([A-Z_]+)@", lambda found: parts[found[1]], _read("index.html")).encode()
+    if len(document) > MAX_BYTES:
+        raise ConfigError(
+            f"the page would have {len(document):,} bytes, for this network's "
+            f"{config.architecture.num_parameters:,} weights in {dtype}, expected at most "
+            f"{MAX_BYTES:,}: name a smaller one with --checkpoint"
+        )
+    return document
 
 
 def _read(name: str) -> str:
@@ -65,21 +67,6 @@ def _read(name: str) -> str:
 def _hash(text: str) -> str:
     """The hash by which the page's Content-Security-Policy allows this text and no other."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _describe(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What the page is told of a checkpoint, except its weights."""
-    validation, config = checkpoint.metadata.validation, checkpoint.config
-    return {
-        "architecture": vars(config.architecture),
-        "classes": config.classes,
-        "reader": config.reader,
-        "unsure_below": UNSURE_BELOW,
-        "recipe": config.recipe_name,
-        # A folder's name alone: where it lies on its owner's disk is private.
-        "dataset": Path(config.dataset).name,
-        "accuracy": validation["accuracy"] if validation else None,
-    }
 
 
 def _fits_float16(weights: Arrays) -> bool:

@@ -42,6 +42,14 @@ def test_a_file_that_exists_is_kept_unless_forced(file_format: str, tmp_path: Pa
     assert file.read_bytes() == make(shipped)
 
 
+def test_the_checkpoint_is_never_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "own.onnx"
+    file.write_bytes(folders.SHIPPED.read_bytes())
+    done = run_birnn("export", file, "--checkpoint", file, "--force", cwd=tmp_path)
+    assert done.code != 0 and str(file) in done.err
+    assert file.read_bytes() == folders.SHIPPED.read_bytes()
+
+
 def test_an_ending_that_says_nothing_needs_a_format(tmp_path: Path) -> None:
     done = run_birnn("export", "digits.bin", cwd=tmp_path)
     assert done.code == 1 and "--format" in done.err
