@@ -84,11 +84,7 @@ class BelowMinimumError(BirnnError):
 
 
 class InterruptedRunError(BirnnError):
-    """A run was stopped by a signal, and is saved.
-
-    Attributes:
-        signal_number: The signal, as the standard library's `signal` numbers it.
-    """
+    """A run was stopped by a signal, by its number, and is saved."""
 
     code = "interrupted"
 

@@ -7,15 +7,7 @@ from birnn_cli.errors import ConfigError
 
 
 def require(module: str, extra: str) -> Any:
-    """Import a library that an extra installs.
-
-    Args:
-        module: The library's module.
-        extra: The extra of this package, as in `birnn-cli[extra]`.
-
-    Raises:
-        ConfigError: It is not installed.
-    """
+    """Import a module that `birnn-cli[extra]` installs; a ConfigError names what is missing."""
     try:
         return import_module(module)
     except ImportError as error:

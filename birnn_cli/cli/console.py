@@ -57,11 +57,7 @@ def sparkline(values: Sequence[float]) -> str:
 
 
 def show_curves(rows: Sequence[Mapping[str, float]]) -> None:
-    """Show the course of each metric of a run on stdout: first value, curve, last value.
-
-    Args:
-        rows: The rows of `metrics.jsonl`. A loss is drawn on a logarithmic scale.
-    """
+    """Show first value, curve and last value of each metric in the rows of `metrics.jsonl`."""
     for name in ("loss", "accuracy", "validation_loss", "validation_accuracy"):
         values = [row[name] for row in rows if name in row]
         if len(values) < 2:
@@ -70,6 +66,7 @@ def show_curves(rows: Sequence[Mapping[str, float]]) -> None:
             first, last, curve = percent(values[0]), percent(values[-1]), values
         else:
             first, last = f"{values[0]:.4f}", f"{values[-1]:.4f}"
+            # a loss is drawn on a logarithmic scale
             curve = [math.log(max(value, 1e-9)) for value in values]
         label = name.replace("_", " ")
         result(f"{label:<20}{first:>8} {sparkline(curve):<{SPARKLINE_WIDTH}} {last}")

@@ -44,12 +44,7 @@ def exit_code_and_status(error: BaseException) -> tuple[ExitCode, str]:
 def reporting(command: str, *, as_json: bool) -> Iterator[dict[str, Any]]:
     """Report an error of a command in one line on stderr, as JSON if asked, and exit with its code.
 
-    Args:
-        command: The command's name.
-        as_json: Whether an error is printed as JSON on stdout too.
-
-    Yields:
-        A dictionary for the command's results: an error's JSON holds what is in it by then.
+    Yields a dictionary for the command's results: an error's JSON holds what is in it by then.
     """
     results: dict[str, Any] = {}
     interrupts.raise_when_terminated()

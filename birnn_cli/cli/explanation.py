@@ -21,18 +21,7 @@ TERMINAL = Path("-")
 
 
 def check_target(target: Path, paths: Sequence[str], *, several: bool, force: bool) -> None:
-    """Refuse, before any picture is read, what would end without an explanation.
-
-    Args:
-        target: The PNG file, or `-` for the terminal.
-        paths: The pictures and folders to read.
-        several: Whether each digit of a picture is read by itself.
-        force: Whether a file may be replaced.
-
-    Raises:
-        ConfigError: More than one picture, a target that cannot be written, or no matplotlib.
-        OutputExistsError: The file exists and may not be replaced.
-    """
+    """Refuse, before any picture is read, what would end without an explanation at the target."""
     if several:
         raise ConfigError("--explain is for one prediction: leave --several out")
     pictures = list(islice(find_pictures(paths), 2))

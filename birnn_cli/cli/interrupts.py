@@ -4,8 +4,10 @@ In a run the step under way is finished and saved first. Exit codes are decided 
 """
 
 import signal
-from types import FrameType, TracebackType
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
 
 
 class Terminated(KeyboardInterrupt):
@@ -21,35 +23,23 @@ def _raise_terminated(*_: object) -> NoReturn:
     raise Terminated
 
 
-class NotedSignals:
-    """Within a `with`, the first Ctrl-C or SIGTERM is noted, and the second ends the process at once.
+@contextmanager
+def noted_signals(*, patient: bool = False) -> Iterator[Callable[[], int]]:
+    """Note Ctrl-C and SIGTERM instead of raising at once; the second of them raises all the same.
 
-    Args:
-        patient: Whether a second one is ignored: `torchrun` sends its own after Ctrl-C.
+    Yields a function that returns the noted signal's number, 0 before there is one. If `patient`, a
+    second signal is only noted too: after Ctrl-C `torchrun` sends one of its own.
     """
+    arrived: list[int] = []
 
-    def __init__(self, *, patient: bool = False) -> None:
-        self._patient, self._seen = patient, list[int]()
-        self._before: dict[signal.Signals, Any] = {}
+    def note(number: int, _: FrameType | None) -> None:
+        if arrived and not patient:
+            raise Terminated if signal.SIGTERM in (number, *arrived) else KeyboardInterrupt
+        arrived.append(number)
 
-    def first(self) -> int:
-        """The number of the signal that was noted, 0 before there is one."""
-        return self._seen[0] if self._seen else 0
-
-    def __enter__(self) -> "NotedSignals":
-        self._before = {
-            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        """Handle signals as before."""
-        for number, handler in self._before.items():
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: max(arrived, default=0)
+    finally:
+        for number, handler in before.items():
             signal.signal(number, handler)
-
-    def _note(self, number: int, _: FrameType | None) -> None:
-        if self._seen and not self._patient:
-            raise Terminated if signal.SIGTERM in (number, *self._seen) else KeyboardInterrupt
-        self._seen.append(number)

@@ -13,14 +13,7 @@ from birnn_cli.runs.recipes import Recipe, check_value
 
 
 def option(help_text: str, *names: str, default: str | bool = True, **settings: Any) -> Any:
-    """An option of a command, for an annotation.
-
-    Args:
-        help_text: What `--help` says of it.
-        names: Its names, if they are not the parameter's.
-        default: What `--help` shows as its default: this text, the signature's value, or (False) none.
-        settings: More of what `typer.Option` takes.
-    """
+    """An option of a command; `default` is shown: a text, or whether the signature's value is."""
     return typer.Option(*names, help=help_text, show_default=default, **settings)
 
 

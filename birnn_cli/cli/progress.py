@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from birnn_cli.cli.console import note, result
@@ -44,11 +44,8 @@ def _live(*columns: Any, quiet: bool = False, **settings: Any) -> "Iterator[Prog
 
 
 @contextmanager
-def download(*, quiet: bool) -> "Iterator[Report]":
-    """A live display of a download, visible from its first bytes on; yields a function to update it."""
-    from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
-
-    columns = ("downloading", BarColumn(), DownloadColumn(), TransferSpeedColumn())
+def _bar(*columns: Any, quiet: bool) -> "Iterator[Report]":
+    """A live display, visible from the first count on; yields a function to update it."""
     with _live(*columns, quiet=quiet, transient=True) as progress:
         if progress is None:
             yield lambda done, total: None
@@ -59,18 +56,19 @@ def download(*, quiet: bool) -> "Iterator[Report]":
             )
 
 
-@contextmanager
-def counting(*, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A live count of images read; yields a function to update it: images done, images in all."""
+def download(*, quiet: bool) -> "AbstractContextManager[Report]":
+    """A live display of a download; its function takes bytes done, and in all."""
+    from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
+
+    return _bar("downloading", BarColumn(), DownloadColumn(), TransferSpeedColumn(), quiet=quiet)
+
+
+def counting(*, quiet: bool) -> "AbstractContextManager[Report]":
+    """A live count of images read; its function takes images done, and in all."""
     from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
-    columns = ("reading", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
-    with _live(*columns, quiet=quiet, transient=True) as progress:
-        if progress is None:
-            yield lambda done, total: None
-        else:
-            task = progress.add_task("")
-            yield lambda done, total: progress.update(task, completed=done, total=total)
+    left = TimeRemainingColumn(compact=True)
+    return _bar("reading", BarColumn(), MofNCompleteColumn(), left, quiet=quiet)
 
 
 @contextmanager

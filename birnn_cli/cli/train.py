@@ -83,20 +83,17 @@ def train(
             curves.writer_class()  # reports that it is missing before anything is begun
         group = opened.enter_context(joined_group(device))
         quiet = quiet or not group.is_leader
-        signals = interrupts.NotedSignals(patient=group.size > 1)
         with progress.download(quiet=quiet) as on_download:
-            context = RunContext(
-                group=group, stop=signals.first, warn=console.warn, on_download=on_download
-            )
+            context = RunContext(group=group, warn=console.warn, on_download=on_download)
             run = (Run.resume if resume else Run.begin)(context=context, **options)
         if run.is_finished and group.is_leader:
             console.note(f"the run in {run.folder} is finished: nothing to resume")
         elif not quiet:
             console.note(f"training on {run.config.dataset}, {run.config.device}, in {run.folder}")
-        steps = run.steps()
-        if tensorboard and group.is_leader:
-            steps = curves.written(steps, run.folder, run.first_step)
-        with signals:
+        with interrupts.noted_signals(patient=group.size > 1) as stop:
+            steps = run.steps(stop)
+            if tensorboard and group.is_leader:
+                steps = curves.written(steps, run.folder, run.first_step)
             progress.show_steps(run, steps, quiet=quiet)
         if not group.is_leader:
             return

@@ -30,17 +30,15 @@ def _say_nothing(*_: object) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class RunContext:
-    """What surrounds a run: by default one process, which nobody stops and which reports nothing.
+    """What surrounds a run: by default one process, which reports nothing.
 
     Attributes:
         group: The processes that compute the run together, and all begin or resume it.
-        stop: Called after each step; the number of a signal, not 0, asks the run to save and stop.
         warn: Called with a line where MNIST cannot be had and drawn digits take its place.
         on_download: Called with the bytes done, and in all, of a file that is downloaded.
     """
 
     group: Group = ALONE
-    stop: Callable[[], int] = lambda: 0
     warn: Callable[[str], None] = _say_nothing
     on_download: Callable[[int, int | None], None] = _say_nothing
 
@@ -73,7 +71,7 @@ class Run:
         self.folder, self.config = folder, config
         self.checkpoint = folder / checkpoint.FILE_NAME
         self._lock, self._save_every = lock, save_every
-        self._group, self._stop = context.group, context.stop
+        self._group = context.group
         self._seconds = 0.0
         self._final: Mapping[str, float] | None = None
         self._validation: Mapping[str, float] | None = None
@@ -184,8 +182,10 @@ class Run:
         done = f"step {self._step:,} of {self.total_steps:,}"
         return f"Run({str(self.folder)!r}: {self.config.recipe_name} on {self.config.dataset}, {done})"
 
-    def steps(self) -> Iterator[StepResult]:
+    def steps(self, stop: Callable[[], int] = _never) -> Iterator[StepResult]:
         """Learn to the end, keeping metrics and checkpoints; what is yielded is only to be shown.
+
+        `stop` is called after each step; the number of a signal, not 0, asks to save and stop.
 
         Raises:
             DivergedError: Loss or weights are no longer finite; the last good checkpoint stays.
@@ -203,7 +203,7 @@ class Run:
                 if self.is_finished or (validate_step and result.step % validate_step == 0):
                     result = replace(result, validation=self._loop.validate())
                 self._keep(metrics, result)
-                signal = self._group.all_reduce_max(self._stop())
+                signal = self._group.all_reduce_max(stop())
                 stopped = bool(signal) and not self.is_finished
                 is_due = time.perf_counter() - saved_at >= self._save_every
                 if metrics is not None and (self.is_finished or stopped or is_due):

@@ -1,10 +1,11 @@
 """Ctrl-C and SIGTERM while a run trains: the first is noted, the second raises."""
 
 import signal
+from collections.abc import Callable
 
 import pytest
 
-from birnn_cli.cli.interrupts import NotedSignals, Terminated
+from birnn_cli.cli.interrupts import Terminated, noted_signals
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -16,10 +17,10 @@ def handlers() -> list[object]:
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_first_signal_is_noted_and_the_handlers_are_given_back(number: signal.Signals) -> None:
     before = handlers()
-    with NotedSignals() as signals:
-        assert signals.first() == 0
+    with noted_signals() as stop:
+        assert stop() == 0
         signal.raise_signal(number)
-        assert signals.first() == number
+        assert stop() == number
     assert handlers() == before
 
 
@@ -34,18 +35,18 @@ def test_the_first_signal_is_noted_and_the_handlers_are_given_back(number: signa
 def test_the_second_signal_raises(
     first: signal.Signals, second: signal.Signals, expected: type[BaseException]
 ) -> None:
-    def interrupt(signals: NotedSignals) -> None:
+    def interrupt(stop: Callable[[], int]) -> None:
         signal.raise_signal(first)
-        assert signals.first() == first
+        assert stop() == first
         signal.raise_signal(second)
 
-    with NotedSignals() as signals, pytest.raises(expected) as raised:
-        interrupt(signals)
+    with noted_signals() as stop, pytest.raises(expected) as raised:
+        interrupt(stop)
     assert raised.type is expected
 
 
 def test_who_is_patient_only_notes_the_second_signal() -> None:
-    with NotedSignals(patient=True) as signals:
+    with noted_signals(patient=True) as stop:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGTERM)
-        assert signals.first() == signal.SIGINT
+        assert stop() == signal.SIGTERM
