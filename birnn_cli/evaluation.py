@@ -97,14 +97,7 @@ def read_images(
     samples: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> LabelledLogits:
-    """The first images of a split, with their labels and a network's logits.
-
-    Args:
-        checkpoint: The network.
-        data: The data set.
-        split: Which of its images.
-        samples: How many of them; None means all.
-        progress: Called after every batch with the number of images done, and of all.
+    """The first `samples` images of a split (None: all), with their labels and a network's logits.
 
     Raises:
         DataError: The data set's classes are not the network's, or it has fewer images than `samples`.
@@ -129,13 +122,7 @@ def read_images(
 def score(
     logits: NDArray[np.float32], labels: NDArray[np.int64], classes: tuple[str, ...]
 ) -> Evaluation:
-    """Compare logits with labels.
-
-    Args:
-        logits: Shape (n, len(classes)), float32; n is 1 or more.
-        labels: Shape (n,), int64 in [0, len(classes)).
-        classes: The labels' names.
-    """
+    """Compare logits (n, classes) with labels (n,) in [0, len(classes)); n is 1 or more."""
     predicted = logits.argmax(axis=1)
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(confusion, (labels, predicted), 1)
@@ -151,15 +138,14 @@ def score(
         ci95=wilson_interval(correct, n),
         loss=float(-log_likelihoods.mean()),
         ece=calibration_error(confidence, predicted == labels),
-        per_class=tuple(_class_score(name, k, confusion[k]) for k, name in enumerate(classes)),
-        confusion=tuple(tuple(map(int, row)) for row in confusion),
+        per_class=tuple(
+            ClassScore(name, total, right, right / total if total else None)
+            for name, total, right in zip(
+                classes, confusion.sum(axis=1).tolist(), confusion.diagonal().tolist(), strict=True
+            )
+        ),
+        confusion=tuple(map(tuple, confusion.tolist())),
     )
-
-
-def _class_score(label: str, k: int, row: NDArray[np.int64]) -> ClassScore:
-    """The score of class k, from its row of the confusion matrix."""
-    n, correct = int(row.sum()), int(row[k])
-    return ClassScore(label, n, correct, accuracy=correct / n if n else None)
 
 
 def wilson_interval(correct: int, n: int) -> tuple[float, float]:
@@ -179,11 +165,8 @@ def calibration_error(confidence: NDArray[np.float32], correct: NDArray[np.bool_
 
     For each bin, take the distance between its mean confidence and its accuracy. The error is the mean
     of these distances, weighted by the number of images in each bin.
+    `confidence` (n,) has the probability of each predicted label, `correct` (n,) whether it is right.
     Source: Naeini, Cooper and Hauskrecht (2015); Guo and others (2017), section 2.
-
-    Args:
-        confidence: Shape (n,), float32: the probability of each predicted label.
-        correct: Shape (n,): whether each predicted label is the true one.
     """
     gaps: NDArray[np.float64] = correct - confidence.astype(np.float64)
     sums = np.bincount(calibration_bins(confidence), gaps, CALIBRATION_BINS)

@@ -53,12 +53,7 @@ class Explanation:
 
 
 def explain(checkpoint: Checkpoint, pixels: NDArray[np.uint8]) -> Explanation:
-    """Predict a picture, and parts of it, in one pass of the network.
-
-    Args:
-        checkpoint: The network.
-        pixels: Shape (28, 28), uint8.
-    """
+    """Predict a picture, (28, 28) uint8, and parts of it, in one pass of the network."""
     config = checkpoint.config
     t, row = np.arange(NUM_ROWS)[:, None], np.arange(NUM_ROWS)
     whole_picture = np.ones((1, NUM_ROWS), bool)
