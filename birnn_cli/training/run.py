@@ -182,7 +182,7 @@ class Run:
         done = f"step {self._step:,} of {self.total_steps:,}"
         return f"Run({str(self.folder)!r}: {self.config.recipe_name} on {self.config.dataset}, {done})"
 
-    def steps(self, stop: Callable[[], int] = _never) -> Iterator[StepResult]:
+    def steps(self, stop: Callable[[], int] = lambda: 0) -> Iterator[StepResult]:
         """Learn to the end, keeping metrics and checkpoints; what is yielded is only to be shown.
 
         `stop` is called after each step; the number of a signal, not 0, asks to save and stop.
