@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
+import numpy as np
 import platformdirs
 
 from birnn_cli.data import strokes
@@ -91,7 +91,14 @@ def open_data_set(
             f"{name} is incomplete: {missing[0]} is missing beside {len(files) - len(missing)} other "
             f"files; put it back, or move {missing[0].parent} away and birnn downloads the whole set"
         )
-    size, read = partial(published.size, data_dir), partial(published.read, data_dir)
+
+    def read(split: Split, samples: int) -> tuple[Images, Labels]:
+        images, labels = published.read(data_dir, split)
+        return np.array(images[:samples], order="C"), labels[:samples]
+
+    def size(split: Split) -> int:
+        return len(published.read(data_dir, split)[0])
+
     return DataSet(name, published.classes, published.reader, size, read)
 
 
@@ -121,12 +128,7 @@ def open_or_fall_back(
 ) -> DataSet:
     """Find a data set as `open_data_set` does; `auto` is MNIST, or strokes if MNIST is unavailable.
 
-    Args:
-        name: As for `open_data_set`, or `auto`.
-        data_dir: As for `open_data_set`.
-        reader: As for `open_data_set`.
-        report: As for `open_data_set`.
-        warn: Called with the reason when strokes take MNIST's place.
+    `warn` is called with the reason when strokes take MNIST's place.
     """
     if name != "auto":
         return open_data_set(name, data_dir, reader, report)

@@ -3,9 +3,9 @@
 import contextlib
 import io
 import shutil
-import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,12 +64,9 @@ def download(name: str, folder: str, data_dir: Path, report: Report | None = Non
             "BIRNN_DATA_DIR)"
         )
 
+    scratch = data_dir / f".download-{uuid.uuid4().hex}"
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".download-", dir=data_dir))
-    except OSError as error:
-        raise unavailable(error) from None
-    try:
+        scratch.mkdir(parents=True)
         transfer = _Transfer()
         # A daemon thread can be left behind when it hangs: looking up a host name has no time limit.
         worker = threading.Thread(target=_fetch, args=(name, folder, scratch, transfer), daemon=True)
@@ -100,9 +97,9 @@ def _fetch(name: str, folder: str, root: Path, transfer: _Transfer) -> None:
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             data_set = getattr(datasets, folder)  # torchvision names the folder after the class
-            if name.startswith("emnist-"):
+            if folder == "EMNIST":
                 data_set(root, split=name.removeprefix("emnist-"), download=True)
-            elif name == "qmnist":
+            elif folder == "QMNIST":
                 for what in ("train", "test"):
                     data_set(root, what=what, download=True)
             else:

@@ -29,9 +29,6 @@ def find_labelled(root: Path) -> tuple[tuple[str, ...], dict[Split, list[tuple[P
     A subfolder `validation` or `test` holds that split, in class folders of its own. Without one, a hash
     of an image's relative path decides, so that adding or removing images never moves another.
 
-    Args:
-        root: The folder.
-
     Returns:
         The classes, sorted by name; for each split, its files with their labels.
 

@@ -33,14 +33,9 @@ PEN_WIDTH_RANGE_PIXELS = (0.8, 3.0)
 
 
 def sample(count: int) -> Pixels:
-    """Draw pictures, the same ones for the same count.
+    """Draw pictures in MNIST's convention, (count, 28, 28) uint8, the same ones for the same count.
 
-    Args:
-        count: How many, 1 or more.
-
-    Returns:
-        Shape (count, 28, 28), uint8, in MNIST's convention. Every second one is a letter or a sign; the
-        others take turns in KINDS.
+    Every second one is a letter or a sign; the others take turns in KINDS.
     """
     random = np.random.default_rng([count, *b"outliers"])
     boxes = _sample_letters(count, random)
@@ -123,13 +118,7 @@ KINDS: tuple[Callable[[Random, Characters], Pixels], ...] = (
 
 
 def _draw_lines(lines: list[NDArray[np.float64]], random: Random, *, filled: bool = False) -> Pixels:
-    """Draw lines with a pen of random width.
-
-    Args:
-        lines: For each, its points, shape (n, 2), mostly in 0 to CANVAS_SIDE.
-        random: Chooses the pen.
-        filled: Whether the area within the lines is ink, too.
-    """
+    """Draw lines, each given by points (n, 2) mostly in 0 to CANVAS_SIDE, with a pen of random width."""
     canvas = np.zeros((2 * CANVAS_SIDE, 2 * CANVAS_SIDE), np.uint8)
     points = [(line + CANVAS_SIDE / 2).round().astype(np.int32) for line in lines]
     if filled:

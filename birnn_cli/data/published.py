@@ -1,16 +1,17 @@
-"""MNIST and its published relatives: their classes, and their files in torchvision's layout.
+"""MNIST and its published relatives: their classes, and their IDX files in torchvision's layout.
 
 The files are read and checked here, so that a data set on disk needs no torch.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from birnn_cli.data.folders import Split
-from birnn_cli.data.idx import damaged, read_idx
 from birnn_cli.errors import DataError
 from birnn_cli.reader import Reader
 from birnn_cli.reader.normalise import SIDE
@@ -28,135 +29,120 @@ class PublishedSet:
 
     Attributes:
         folder: The name of torchvision's folder for it, and of its class.
-        images: File names of the images, for training and for the test.
-        labels: File names of the labels, likewise.
         classes: The labels' names.
         reader: How a user's picture becomes one of its images.
+        prefix: What its files' names begin with, since EMNIST has several sets in one folder.
         first_label: The number that stands for the first class (EMNIST counts its letters from 1).
-        transposed: Whether rows and columns are exchanged in the file (EMNIST).
     """
 
     folder: str
-    images: tuple[str, str]
-    labels: tuple[str, str]
     classes: tuple[str, ...]
     reader: Reader
+    prefix: str = ""
     first_label: int = 0
-    transposed: bool = False
 
     def files(self, data_dir: Path) -> list[Path]:
-        """Where its four files belong."""
-        return [data_dir / self.folder / "raw" / name for name in (*self.images, *self.labels)]
+        """Its four files: the images for training and for the test, then the labels likewise."""
+        raw = data_dir / self.folder / "raw"
+        labels = "labels-idx2-int" if self.folder == "QMNIST" else "labels-idx1-ubyte"
+        return [
+            raw / f"{self.prefix}{split}-{content}"
+            for content in ("images-idx3-ubyte", labels)
+            for split in ("train", "test" if self.prefix else "t10k")
+        ]
 
-    def image_file(self, data_dir: Path, split: Split) -> Path:
-        """The file with the images of a split; training and validation share one."""
-        return data_dir / self.folder / "raw" / self.images[split == "test"]
-
-    def label_file(self, data_dir: Path, split: Split) -> Path:
-        """The file with the labels of a split; training and validation share one."""
-        return data_dir / self.folder / "raw" / self.labels[split == "test"]
-
-    def size(self, data_dir: Path, split: Split) -> int:
-        """How many images a split holds.
+    def read(self, data_dir: Path, split: Split) -> tuple[Images, Labels]:
+        """All images of a split, (n, 28, 28) uint8, mapped into memory, and their labels, (n,) int64.
 
         Raises:
-            DataError: The images' file is damaged, or has no more training images than validation takes.
+            DataError: A file is damaged, or has no more training images than validation takes.
         """
-        file = self.image_file(data_dir, split)
-        total = len(_read_images(file))
-        if split == "test":
-            return total
-        if total <= NUM_VALIDATION:
-            raise DataError(
-                f"{file} holds {total:,} images, expected more than {NUM_VALIDATION:,}: the first "
-                f"{NUM_VALIDATION:,} are for validation"
-            )
-        return NUM_VALIDATION if split == "validation" else total - NUM_VALIDATION
-
-    def read(self, data_dir: Path, split: Split, samples: int) -> tuple[Images, Labels]:
-        """The first `samples` images of a split, (n, 28, 28) uint8, and their labels, (n,) int64.
-
-        Raises:
-            DataError: A file is damaged.
-        """
-        images = _read_images(self.image_file(data_dir, split))
-        label_file = self.label_file(data_dir, split)
-        labels = self._read_labels(label_file)
+        images_file, labels_file = self.files(data_dir)[1 if split == "test" else 0 :: 2]
+        images, labels = read_idx(images_file, np.dtype(np.uint8), 3), self._read_labels(labels_file)
+        if images.shape[1:] != (SIDE, SIDE):
+            found = " by ".join(map(str, images.shape[1:]))
+            raise _damaged(images_file, f"images of {found} pixels", f"{SIDE} by {SIDE}")
         if len(images) != len(labels):
-            raise damaged(label_file, f"{len(labels):,} labels", f"{len(images):,} images")
-        start = NUM_VALIDATION if split == "train" else 0
-        images = images[start : start + samples]
-        if self.transposed:
+            raise _damaged(labels_file, f"{len(labels):,} labels", f"{len(images):,} images")
+        if self.folder == "EMNIST":  # its files have rows and columns exchanged
             images = images.transpose(0, 2, 1)
-        return np.array(images, order="C"), labels[start : start + samples]
+        if split == "test":
+            return images, labels
+        if len(images) <= NUM_VALIDATION:
+            raise DataError(
+                f"{images_file} holds {len(images):,} images, expected more than {NUM_VALIDATION:,}: "
+                f"the first {NUM_VALIDATION:,} are for validation"
+            )
+        if split == "validation":
+            return images[:NUM_VALIDATION], labels[:NUM_VALIDATION]
+        return images[NUM_VALIDATION:], labels[NUM_VALIDATION:]
 
     def _read_labels(self, file: Path) -> Labels:
         """All labels of a file, counted from 0: (n,) int64."""
-        if file.name.endswith("idx2-int"):  # QMNIST has eight numbers an image, the class first
-            labels = read_idx(file, np.dtype(">i4"), 2)[:, 0].astype(np.int64)
+        if self.folder == "QMNIST":  # it has eight numbers an image, the class first
+            numbers = read_idx(file, np.dtype(">i4"), 2)[:, 0]
         else:
-            labels = read_idx(file, np.dtype(np.uint8), 1).astype(np.int64)
-        labels -= self.first_label
-        last = len(self.classes) - 1
-        wrong = labels[(labels < 0) | (labels > last)]
+            numbers = read_idx(file, np.dtype(np.uint8), 1)
+        first, last = self.first_label, self.first_label + len(self.classes) - 1
+        wrong = numbers[(numbers < first) | (numbers > last)]
         if len(wrong):
-            first = self.first_label
-            raise damaged(file, f"a label {wrong[0] + first}", f"{first} to {last + first}")
-        return labels
+            raise _damaged(file, f"a label {wrong[0]}", f"{first} to {last}")
+        return numbers.astype(np.int64) - first
 
 
-def _read_images(file: Path) -> Images:
-    """All images of a file, mapped into memory: (n, 28, 28) uint8."""
-    images = read_idx(file, np.dtype(np.uint8), 3)
-    if images.shape[1:] != (SIDE, SIDE):
-        found = " by ".join(map(str, images.shape[1:]))
-        raise damaged(file, f"images of {found} pixels", f"{SIDE} by {SIDE}")
-    return images
+def read_idx(file: Path, dtype: np.dtype[Any], dimensions: int) -> NDArray[Any]:
+    """Map the array in an IDX file into memory: a magic number, sizes, then values, all big-endian.
+
+    Source: "FILE FORMATS FOR THE MNIST DATABASE" on LeCun's MNIST page.
+
+    Args:
+        file: The file.
+        dtype: Of the values: uint8, or big-endian int32 (`>i4`).
+        dimensions: How many the array must have.
+
+    Raises:
+        DataError: The file cannot be read, or is not such an array.
+    """
+    magic = {1: 0x0800, 4: 0x0C00}[dtype.itemsize] + dimensions
+    header_size = 4 * (1 + dimensions)  # the magic number and a size for each dimension, in bytes
+    try:
+        content = np.memmap(file, np.uint8, mode="r") if file.stat().st_size else np.empty(0, np.uint8)
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror}") from None
+    if len(content) < header_size:
+        raise _damaged(file, f"{len(content)} bytes", f"a header of {header_size}")
+    found_magic, *shape = content[:header_size].view(">u4").tolist()
+    if found_magic != magic:
+        raise _damaged(file, f"the magic number 0x{found_magic:08x}", f"0x{magic:08x}")
+    # Python's integers cannot overflow, whatever sizes a damaged header claims.
+    expected = header_size + math.prod(shape) * dtype.itemsize
+    if len(content) != expected:
+        raise _damaged(file, f"{len(content):,} bytes", f"{expected:,} for sizes {shape}")
+    return content[header_size:].view(dtype).reshape(shape)
 
 
-def _train_and_test(pattern: str, test: str = "test") -> tuple[str, str]:
-    """File names for training and for the test; `{}` in the pattern is the split's name."""
-    return pattern.format("train"), pattern.format(test)
+def _damaged(file: Path, found: str, expected: str) -> DataError:
+    """The error for a file that does not follow its format, or does not fit its data set."""
+    return DataError(
+        f"{file} is damaged: found {found}, expected {expected}; put the published file in its "
+        f"place, or move {file.parent} away and birnn downloads the whole set"
+    )
 
 
 _DIGITS = tuple("0123456789")
-_LETTERS = tuple("abcdefghijklmnopqrstuvwxyz")
 _CLOTHES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
 _KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
-
-_MNIST_IMAGES = _train_and_test("{}-images-idx3-ubyte", test="t10k")
-_MNIST_LABELS = _train_and_test("{}-labels-idx1-ubyte", test="t10k")
+_LETTERS = tuple("abcdefghijklmnopqrstuvwxyz")
 
 # Every published data set, by its name on the command line.
 PUBLISHED = {
-    "mnist": PublishedSet("MNIST", _MNIST_IMAGES, _MNIST_LABELS, _DIGITS, "digit"),
-    "fashion-mnist": PublishedSet("FashionMNIST", _MNIST_IMAGES, _MNIST_LABELS, _CLOTHES, "plain"),
-    "kmnist": PublishedSet("KMNIST", _MNIST_IMAGES, _MNIST_LABELS, _KANA, "plain"),
-    "qmnist": PublishedSet(
-        "QMNIST",
-        _train_and_test("qmnist-{}-images-idx3-ubyte"),
-        _train_and_test("qmnist-{}-labels-idx2-int"),
-        _DIGITS,
-        "digit",
-    ),
-    "emnist-digits": PublishedSet(
-        "EMNIST",
-        _train_and_test("emnist-digits-{}-images-idx3-ubyte"),
-        _train_and_test("emnist-digits-{}-labels-idx1-ubyte"),
-        _DIGITS,
-        "digit",
-        transposed=True,
-    ),
-    "emnist-letters": PublishedSet(
-        "EMNIST",
-        _train_and_test("emnist-letters-{}-images-idx3-ubyte"),
-        _train_and_test("emnist-letters-{}-labels-idx1-ubyte"),
-        _LETTERS,
-        "digit",
-        first_label=1,
-        transposed=True,
-    ),
+    "mnist": PublishedSet("MNIST", _DIGITS, "digit"),
+    "fashion-mnist": PublishedSet("FashionMNIST", _CLOTHES, "plain"),
+    "kmnist": PublishedSet("KMNIST", _KANA, "plain"),
+    "qmnist": PublishedSet("QMNIST", _DIGITS, "digit", "qmnist-"),
+    "emnist-digits": PublishedSet("EMNIST", _DIGITS, "digit", "emnist-digits-"),
+    "emnist-letters": PublishedSet("EMNIST", _LETTERS, "digit", "emnist-letters-", first_label=1),
 }

@@ -61,11 +61,7 @@ class Template:
 
 
 def sample(split: str, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Draw the first pictures of a split. Picture k depends on the split and on k alone.
-
-    Args:
-        split: Any name: another name, other pictures.
-        count: How many, 1 or more.
+    """Draw the first pictures of a split, one or more. Picture k depends on the split and on k alone.
 
     Returns:
         Images (n, 28, 28) uint8 in MNIST's convention, and labels (n,) int64 in 0 to 9.
@@ -96,11 +92,7 @@ def sample_pen_widths(count: int, random: Random) -> Float:
 
 
 def write(template: Template, pen_widths: Float, random: Random) -> NDArray[np.uint8]:
-    """Write a character once with each pen, as a hand does.
-
-    Returns:
-        Boxes (len(pen_widths), 20, 20) uint8, the character's longer side 20 pixels.
-    """
+    """Write a character once with each pen: boxes (pens, 20, 20) uint8, its longer side 20 pixels."""
     points = _vary(template, len(pen_widths), random)
     low, high = points.min(axis=1), points.max(axis=1)  # (n, 2)
     scale = (BOX_SIZE - pen_widths) / (high - low).max(axis=1)
@@ -113,11 +105,7 @@ def write(template: Template, pen_widths: Float, random: Random) -> NDArray[np.u
 
 
 def _vary(template: Template, count: int, random: Random) -> Float:
-    """Vary a template `count` times, as one hand differs from another.
-
-    Returns:
-        Points along its curves, shape (count, points, 2): x and y in units of its height, y down.
-    """
+    """Points along a template's curves, as `count` hands differ: (count, points, 2), in its height."""
     jitter = POINT_JITTER * np.exp(random.normal(0, LOG_JITTER_SPREAD, (count, 1, 1)))
     moves = random.normal(0, 1, (count, *template.control_points.shape))
     controls = template.control_points + jitter * moves
@@ -135,13 +123,7 @@ def _vary(template: Template, count: int, random: Random) -> Float:
 
 
 def _render(path: Float, curve_ends: tuple[int, ...], pen_width: float) -> NDArray[np.uint8]:
-    """Draw curves with a round pen: a box (20, 20) uint8.
-
-    Args:
-        path: Points along the curves, shape (points, 2), in pixels of the enlarged box.
-        curve_ends: Where each curve ends among the points.
-        pen_width: In pixels of the enlarged box.
-    """
+    """Draw curves, in pixels of the enlarged box, with a round pen: a box (20, 20) uint8."""
     picture = Image.new("L", (SUPERSAMPLING * BOX_SIZE, SUPERSAMPLING * BOX_SIZE))
     draw, radius, start = ImageDraw.Draw(picture), pen_width / 2, 0
     for end in curve_ends:

@@ -1,11 +1,9 @@
 """The network's forward pass in NumPy, so that reading a digit needs no torch.
 
-It computes the same function as `birnn_cli.network.torch_engine` from the same arrays; tests compare the
-two.
+It computes the same function as `torch_engine` from the same arrays; tests compare the two.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,24 +16,13 @@ Float = NDArray[np.float32]
 BATCH_SIZE = 256
 
 
-class _Direction(NamedTuple):
-    """The weights of one direction of one layer, as `Architecture.parameter_shapes` gives them."""
-
-    weight_ih: Float
-    weight_hh: Float
-    bias: Float  # with the forget bias in it
-
-
 def logits(architecture: Architecture, weights: Mapping[str, Float], rows: Float) -> Float:
-    """Compute the logits of images, batch by batch.
+    """Compute the logits of images, batch by batch: (samples, num_classes) float32.
 
     Args:
         architecture: The network that the weights belong to.
         weights: The arrays that `architecture.parameter_shapes()` names, float32.
         rows: Shape (samples, 28, 28), float32 in [0, 1].
-
-    Returns:
-        Shape (samples, num_classes), float32.
     """
     batches = [
         _logits_of_batch(architecture, weights, rows[start : start + BATCH_SIZE])
@@ -52,56 +39,45 @@ def probabilities(logits: Float) -> Float:
 
 def _logits_of_batch(architecture: Architecture, weights: Mapping[str, Float], rows: Float) -> Float:
     """Rows (batch, 28, 28) to logits (batch, num_classes)."""
+    hidden_size, readout = architecture.hidden_size, architecture.readout
+
+    def run(name: str, sequence: Float) -> Float:
+        """One direction of a layer over a sequence."""
+        bias = weights[f"{name}.bias"].copy()
+        bias[hidden_size : 2 * hidden_size] += architecture.forget_bias
+        return _lstm(sequence, weights[f"{name}.weight_ih"], weights[f"{name}.weight_hh"], bias)
+
     sequence = np.ascontiguousarray(rows.transpose(1, 0, 2))  # (28, batch, 28)
     if architecture.columns:
         sequence = np.concatenate([sequence, rows.transpose(2, 0, 1)], axis=2)  # (28, batch, 56)
-    top = architecture.num_layers - 1
     for layer in range(architecture.num_layers):
-        forward_weights = _direction(architecture, weights, f"layers.{layer}.fw")
-        backward_weights = _direction(architecture, weights, f"layers.{layer}.bw")
-        forwards = _all_steps(sequence, forward_weights)  # (28, batch, hidden)
-        if layer == top and architecture.has_single_backward_step:
-            backwards_at_last_row = _single_backward_step(sequence[-1], backward_weights)
-            features = np.concatenate([forwards[-1], backwards_at_last_row], axis=1)
-            break
-        backwards = _all_steps(sequence[::-1], backward_weights)[::-1]
-        sequence = np.concatenate([forwards, backwards], axis=2)  # (28, batch, 2 hidden)
-        if layer == top and architecture.readout == "states":
-            features = np.concatenate([forwards[-1], backwards[0]], axis=1)
-        elif layer == top:
-            features = np.concatenate([sequence.mean(axis=0), sequence.max(axis=0)], axis=1)
+        forwards = run(f"layers.{layer}.fw", sequence)  # (28, batch, hidden)
+        if readout == "last" and layer == architecture.num_layers - 1:
+            backwards = run(f"layers.{layer}.bw", sequence[-1:])  # the first step, at the last row
+        else:
+            backwards = run(f"layers.{layer}.bw", sequence[::-1])[::-1]
+            sequence = np.concatenate([forwards, backwards], axis=2)  # (28, batch, 2 hidden)
+    if readout == "pool":
+        features = np.concatenate([sequence.mean(axis=0), sequence.max(axis=0)], axis=1)
+    else:
+        features = np.concatenate([forwards[-1], backwards[0]], axis=1)
     return features @ weights["head.weight"].T + weights["head.bias"]
 
 
-def _direction(architecture: Architecture, weights: Mapping[str, Float], name: str) -> _Direction:
-    bias, hidden_size = weights[f"{name}.bias"].copy(), architecture.hidden_size
-    bias[hidden_size : 2 * hidden_size] += architecture.forget_bias
-    return _Direction(weights[f"{name}.weight_ih"], weights[f"{name}.weight_hh"], bias)
-
-
-def _all_steps(sequence: Float, weights: _Direction) -> Float:
+def _lstm(sequence: Float, weight_ih: Float, weight_hh: Float, bias: Float) -> Float:
     """Outputs (steps, batch, hidden) of an LSTM over inputs (steps, batch, inputs), from zero states."""
     steps, batch, _ = sequence.shape
-    hidden_size = weights.weight_hh.shape[1]
-    gates_from_inputs = sequence @ weights.weight_ih.T + weights.bias  # (steps, batch, 4 hidden)
-    outputs = np.empty((steps, batch, hidden_size), np.float32)
-    output = cell = np.zeros((batch, hidden_size), np.float32)
+    gates_from_inputs = sequence @ weight_ih.T + bias  # (steps, batch, 4 hidden)
+    outputs = np.empty((steps, batch, weight_hh.shape[1]), np.float32)
+    output = cell = np.zeros(outputs.shape[1:], np.float32)
     for step in range(steps):
         gates = gates_from_inputs[step]
         if step:  # before the first step the output is zero
-            gates = gates + output @ weights.weight_hh.T
+            gates = gates + output @ weight_hh.T
         i, f, g, o = np.split(gates, 4, axis=1)
         cell = _sigmoid(f) * cell + _sigmoid(i) * np.tanh(g)
         output = outputs[step] = _sigmoid(o) * np.tanh(cell)
     return outputs
-
-
-def _single_backward_step(last_row: Float, weights: _Direction) -> Float:
-    """The backward direction's output (batch, hidden) at the last row (batch, inputs), its first step.
-
-    The read-out `last` sees no other step, so that the 27 later ones are not computed.
-    """
-    return _all_steps(last_row[None], weights)[0]  # type: ignore[no-any-return]
 
 
 def _sigmoid(x: Float) -> Float:

@@ -17,12 +17,5 @@ def to_rows(pixels: NDArray[np.uint8]) -> NDArray[np.float32]: ...
 @overload
 def to_rows(pixels: "Tensor") -> "Tensor": ...
 def to_rows(pixels: "NDArray[np.uint8] | Tensor") -> "NDArray[np.float32] | Tensor":
-    """Turn images into rows.
-
-    Args:
-        pixels: Shape (..., 28, 28), uint8, ink light on black; an array or a tensor.
-
-    Returns:
-        The same shape, array or tensor as before, float32 in [0, 1]: 28 rows of 28 numbers an image.
-    """
+    """Turn images (..., 28, 28) uint8, ink light on black, into rows: float32 in [0, 1], same shape."""
     return pixels * PIXEL_SCALE  # type: ignore[operator]

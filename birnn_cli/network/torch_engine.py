@@ -34,29 +34,20 @@ class BiRNN(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
-        hidden_size = architecture.hidden_size
-        self.layers = nn.ModuleList(
-            _BidirectionalLayer(
-                2 * hidden_size if layer else architecture.step_size,
-                hidden_size,
-                architecture.forget_bias,
-            )
-            for layer in range(architecture.num_layers)
-        )
+        hidden_size, forget_bias = architecture.hidden_size, architecture.forget_bias
+        inputs = [architecture.step_size] + [2 * hidden_size] * (architecture.num_layers - 1)
+        self.layers = nn.ModuleList(_BidirectionalLayer(n, hidden_size, forget_bias) for n in inputs)
         self.head = nn.Linear(architecture.num_features, architecture.num_classes)
-        if architecture.has_single_backward_step:  # then its recurrent weights are never used
+        if architecture.readout == "last":  # the top layer's recurrent weights backwards are never used
             cast(_BidirectionalLayer, self.layers[-1]).bw.weight_hh_l0.requires_grad_(False)
 
     def forward(self, rows: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
-        """Compute the logits of a batch of images.
+        """Compute the logits of a batch of images: (batch, num_classes) float32.
 
         Args:
             rows: Shape (batch, 28, 28), float32 in [0, 1].
             masks: For dropout between layers: mask k, of shape (batch, 2 hidden), float32, is multiplied
                 with the outputs of layer k at every row. Without masks nothing is dropped.
-
-        Returns:
-            Logits of shape (batch, num_classes), float32.
         """
         sequence = rows.transpose(0, 1)  # (28, batch, 28)
         if self.architecture.columns:
@@ -66,7 +57,7 @@ class BiRNN(nn.Module):
             if number and masks:
                 sequence = sequence * masks[number - 1]
             forwards = layer.fw(sequence)[0]  # (28, batch, hidden)
-            if number == top and self.architecture.has_single_backward_step:
+            if number == top and self.architecture.readout == "last":
                 return self._head(forwards[-1], _single_backward_step(sequence[-1], layer.bw))
             backwards = layer.bw(sequence.flip(0))[0].flip(0)
             sequence = torch.cat([forwards, backwards], dim=2)  # (28, batch, 2 hidden)
@@ -84,11 +75,9 @@ class BiRNN(nn.Module):
 
         As in BasicLSTMCell, each direction's weights for inputs and recurrence are Glorot uniform as one
         joint matrix, with the bound sqrt(6 / (inputs + hidden + 4 hidden)). Its biases are zero. The
-        head's weights and bias are normal.
+        head's weights and bias are normal, with the standard deviation `head_std`.
 
-        Args:
-            generator: On the CPU, so that training starts from the same weights on every device.
-            head_std: Standard deviation of the head's weights and bias.
+        The generator is on the CPU, so that training starts from the same weights on every device.
         """
         initial: dict[str, NDArray[np.float32]] = {}
         shapes = self.architecture.parameter_shapes()
@@ -105,8 +94,11 @@ class BiRNN(nn.Module):
 
     def named_weights(self) -> dict[str, nn.Parameter]:
         """The trained parameters, named and ordered as in `Architecture.parameter_shapes`."""
-        parameters = dict(self.named_parameters())
-        return {name: parameters[_torch_name(name)] for name in self.architecture.parameter_shapes()}
+        return {  # torch names them `layers.0.fw.weight_ih_l0`, and the trained bias `bias_ih_l0`
+            name.removesuffix("_l0").replace("bias_ih", "bias"): parameter
+            for name, parameter in self.named_parameters()
+            if not name.endswith("bias_hh_l0")
+        }
 
     def load_weights(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
         """Copy arrays into the network, under the names of `Architecture.parameter_shapes`."""
@@ -115,17 +107,9 @@ class BiRNN(nn.Module):
                 parameter.copy_(torch.from_numpy(np.ascontiguousarray(weights[name])))
 
 
-def _torch_name(name: str) -> str:
-    """The name that torch gives a parameter: `layers.0.fw.bias_ih_l0` for `layers.0.fw.bias`."""
-    if name.startswith("head."):
-        return name
-    return name.replace(".bias", ".bias_ih") + "_l0"
-
-
 def _single_backward_step(last_row: Tensor, lstm: nn.LSTM) -> Tensor:
     """The backward direction's output (batch, hidden) at the last row (batch, inputs), its first step.
 
-    The read-out `last` sees no other step, so that the 27 later ones are not computed.
     From zero states, the recurrent weights and the forget gate have no effect.
     """
     weight, bias = cast(Tensor, lstm.weight_ih_l0), cast(Tensor, lstm.bias_ih_l0)

@@ -24,12 +24,8 @@ DRAFT_SIDE = 1280
 def decode(content: bytes, *, full_size: bool = True) -> Pixels:
     """Decode a picture file to upright grey levels: (height, width) uint8.
 
-    Of several pages or frames, the first one is decoded.
-
-    Args:
-        content: The file's bytes.
-        full_size: Whether every pixel is wanted; otherwise a large JPEG is decoded at a fraction of its
-            size.
+    Of several pages or frames, the first one is decoded. Without `full_size`, a large JPEG is decoded at
+    a fraction of its size.
 
     Raises:
         ImageError: The bytes are no such picture, damaged, or too large.

@@ -6,19 +6,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+# Left, top, right and bottom in pixels, right and bottom exclusive.
 Box = tuple[int, int, int, int]
 
 
 def resize_longer_side(
     picture: NDArray[Any], side: int, enlarge: int = cv2.INTER_LINEAR
 ) -> NDArray[Any]:
-    """Resize a picture so that its longer side has `side` pixels: (height, width), the dtype as before.
+    """Resize a picture (height, width), uint8 or float32, so that its longer side has `side` pixels.
 
-    Args:
-        picture: Shape (height, width), uint8 or float32.
-        side: The new length in pixels, 1 or more. The shorter side keeps the proportions, but has 1 or
-            more.
-        enlarge: OpenCV's interpolation where the picture grows; where it shrinks, areas are averaged.
+    The shorter side keeps the proportions, but has at least one pixel. `enlarge` is OpenCV's
+    interpolation where the picture grows; where it shrinks, areas are averaged.
     """
     scale = side / max(picture.shape)
     height, width = (max(1, round(length * scale)) for length in picture.shape)
@@ -27,10 +25,6 @@ def resize_longer_side(
 
 
 def bounding_box(mask: NDArray[Any]) -> Box:
-    """The smallest box around all pixels of a mask (height, width) that are not 0.
-
-    Returns:
-        Left, top, right and bottom in pixels, right and bottom exclusive; (0, 0, 0, 0) if all are 0.
-    """
+    """The smallest box around all pixels of a mask (height, width) that are not 0, or four zeros."""
     left, top, width, height = cv2.boundingRect((mask != 0).astype(np.uint8))
     return left, top, left + width, top + height

@@ -168,14 +168,7 @@ def _remove_page_marks(
 def _is_page_mark(
     part_of_pixel: NDArray[np.int32], part: int, stats: PartStats, relative_contrast: float
 ) -> bool:
-    """Whether a part of the ink belongs to the page: a frame, or what lies along an edge or in a corner.
-
-    Args:
-        part_of_pixel: The number of each pixel's part, of the picture's shape.
-        part: The number of this part.
-        stats: Its left, top, width, height and area, shape (5,).
-        relative_contrast: Its mean contrast as a fraction of the strongest part's.
-    """
+    """Whether a part of the ink belongs to the page: a frame, or what lies along an edge or corner."""
     left, top, width, height, area = stats
     own = part_of_pixel[top : top + height, left : left + width] == part
     picture_height, picture_width = part_of_pixel.shape

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from birnn_cli.reader.geometry import resize_longer_side
 
+# Whether ink is darker than paper; `auto` finds out.
 Invert = Literal["auto", "yes", "no"]
 FloatImage = NDArray[np.float32]
 
@@ -41,19 +42,12 @@ def shrink(picture: NDArray[Any], max_side: int = WORKING_SIDE) -> FloatImage:
 
 
 def subtract_paper(grey: FloatImage, invert: Invert) -> FloatImage | None:
-    """Subtract the paper's shade from a picture, so that paper is about 0 and ink is above it.
+    """How much each pixel of (height, width) differs from the paper towards the ink, in grey levels.
 
-    Two kinds of uneven light are taken away. Light that changes slowly across the page is a fitted
-    quadratic surface. What remains, such as shadows and the edge of a desk, is found by removing the
-    strokes (a morphological opening) and is then subtracted.
-
-    Args:
-        grey: Shape (height, width), float32 in 0 to 255.
-        invert: `yes` when ink is darker than paper, `no` when it is lighter, `auto` to find out.
-
-    Returns:
-        Shape (height, width), float32: how much each pixel differs from the paper towards the ink, in
-        grey levels; None when the picture has no contrast.
+    So paper is about 0 and ink is above it; None when the picture has no contrast. Two kinds of uneven
+    light are taken away. Light that changes slowly across the page is a fitted quadratic surface. What
+    remains, such as shadows and the edge of a desk, is found by removing the strokes (a morphological
+    opening) and is then subtracted.
     """
     if min(grey.shape) < 3 or np.ptp(grey) < MIN_CONTRAST:
         return None
@@ -69,7 +63,8 @@ def subtract_paper(grey: FloatImage, invert: Invert) -> FloatImage | None:
         invert = "yes" if _is_dark_on_light(grey) else "no"
     bright_ink = -grey if invert == "yes" else grey
     if is_lit:
-        bright_ink = bright_ink - _paper_under_strokes(bright_ink)
+        paper = _remove_strokes(shrink(bright_ink, PAPER_SIDE), MAX_STROKE_WIDTH)
+        bright_ink = bright_ink - cv2.resize(paper, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
     return np.asarray(bright_ink - np.median(paper_levels(bright_ink)), np.float32)
 
 
@@ -107,20 +102,8 @@ def _separability(grey: FloatImage) -> float:
     return between / float(grey.var())
 
 
-def _paper_under_strokes(bright_ink: FloatImage) -> FloatImage:
-    """The paper as it is without the strokes on it, of the same shape; computed at a small size."""
-    paper = _remove_strokes(shrink(bright_ink, PAPER_SIDE), MAX_STROKE_WIDTH)
-    height, width = bright_ink.shape
-    return np.asarray(cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-
-
 def _remove_strokes(bright_ink: FloatImage, width: float) -> FloatImage:
-    """Remove what is lighter than its surroundings and narrower than `width` (a morphological opening).
-
-    Args:
-        bright_ink: Shape (height, width), float32: ink is lighter than paper.
-        width: As a fraction of the longer side.
-    """
+    """Remove what is light and narrower than `width`, a fraction of the longer side (an opening)."""
     side = round(width * max(bright_ink.shape)) | 1  # an odd number of pixels has a middle
     kernel = np.ones((side, side), np.uint8)
     opened = cv2.morphologyEx(bright_ink, cv2.MORPH_OPEN, kernel, borderType=cv2.BORDER_REPLICATE)

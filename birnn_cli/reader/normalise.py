@@ -27,9 +27,8 @@ STROKE_CONTRAST = 0.35
 def normalise(contrast: FloatImage, ink: NDArray[np.bool_]) -> Pixels:
     """Bring one digit's ink to MNIST's convention: (28, 28) uint8, ink light on black.
 
-    Args:
-        contrast: Shape (height, width), float32: how much each pixel differs from the paper.
-        ink: Which pixels are the digit's ink, of the same shape; one or more.
+    `contrast` says how much each pixel of (height, width) differs from the paper; `ink`, which pixels
+    are the digit's ink, one or more.
     """
     # One pixel around the ink is kept, so that soft edges stay soft.
     soft_edged = cv2.dilate(ink.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
@@ -43,11 +42,7 @@ def normalise(contrast: FloatImage, ink: NDArray[np.bool_]) -> Pixels:
 
 
 def _thicken(strokes: FloatImage) -> FloatImage:
-    """Widen strokes that are thinner than MNIST's thinnest pen, and scale their tone to 0 to 1.
-
-    Args:
-        strokes: Shape (height, width), float32, 0 or more; the longer side is THICKENING_SCALE boxes.
-    """
+    """Widen strokes that are thinner than MNIST's thinnest pen, and scale their tone to 0 to 1."""
     inside = strokes > STROKE_CONTRAST * strokes.max()
     strokes = (strokes / float(np.percentile(strokes[inside], 75))).clip(0, 1)
     to_edge = cv2.distanceTransform(np.pad(inside, 1).astype(np.uint8), cv2.DIST_L2, 5)
@@ -70,16 +65,10 @@ def pad_to_box(ink: Pixels) -> Pixels:
 
 
 def centre_by_mass(boxes: Pixels) -> Pixels:
-    """Place boxes of ink in images so that the centre of mass of the ink is at pixel 14.
+    """Place boxes (n, 20, 20) in images (n, 28, 28), uint8, the ink's centre of mass at pixel 14.
 
     With pixel centres at +0.5, a box with its centre of mass at b starts at pixel int(15 - b) on each
     axis.
-
-    Args:
-        boxes: Shape (n, 20, 20), uint8, ink light on black.
-
-    Returns:
-        Shape (n, 28, 28), uint8.
     """
     mass = boxes.astype(np.int64)
     total = mass.sum(axis=(1, 2)).clip(1)

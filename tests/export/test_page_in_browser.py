@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from birnn_cli.data import strokes
-from birnn_cli.data.idx import read_idx
+from birnn_cli.data.published import read_idx
 from birnn_cli.export import page
 from birnn_cli.network import numpy_engine
 from birnn_cli.network.rows import to_rows
