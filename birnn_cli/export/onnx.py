@@ -95,7 +95,7 @@ def _add_network(graph: _Graph, architecture: Architecture, weights: Arrays) -> 
         sequence = graph.add("Concat", [sequence, columns], axis=2)  # (28, batch, 56)
     for layer in range(architecture.num_layers):
         fw, bw = (_direction(architecture, weights, f"layers.{layer}.{name}") for name in ("fw", "bw"))
-        if layer == top and architecture.has_single_backward_step:
+        if layer == top and architecture.readout == "last":
             last = graph.add("Gather", [sequence, graph.constant(np.array([NUM_ROWS - 1]))], axis=0)
             ends = [graph.lstm(sequence, "forward", fw)[1], graph.lstm(last, "reverse", bw)[1]]
             states = graph.add("Concat", ends, axis=0)  # (2, batch, hidden)
