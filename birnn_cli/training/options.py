@@ -48,7 +48,7 @@ class TrainOptions:
     seed: int | None = None
     device: str | None = None
     deterministic: bool = False
-    save_every: float = 2.0
+    save_every: float = field(default=2.0, metadata={"above": 0, "unit": "seconds"})
 
     def __post_init__(self) -> None:
         """Check what no recipe and no run configuration checks."""
@@ -60,8 +60,7 @@ class TrainOptions:
         for name in ("dataset", "data_dir", "init", "output"):
             if not isinstance(value := getattr(self, name), str | PathLike | None):
                 raise ConfigError(f"{name} is {value!r}, expected a name or a path")
-        if not 0 < self.save_every < float("inf"):
-            raise ConfigError(f"save_every is {self.save_every}, expected a number of seconds above 0")
+        check_value(TrainOptions, "save_every", self.save_every)
 
     @staticmethod
     def from_keywords(keywords: Mapping[str, Any]) -> "TrainOptions":

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+import birnn_cli as birnn
 from birnn_cli.errors import DivergedError
 from birnn_cli.runs import checkpoint
 from birnn_cli.training.batches import Batches
@@ -150,3 +152,69 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_run_with_one_line(
         "config.json",
         "metrics.jsonl",
     ]
+
+
+def test_from_python_a_run_is_trained_in_any_thread_without_a_word_or_a_signal_handler(
+    small_data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    seen: list[int] = []
+    options = {"samples": 1000, "hidden_size": 8, "device": "cpu", "data_dir": str(small_data)}
+
+    def learn() -> None:
+        run = birnn.train(
+            dataset="mnist",
+            output=str(tmp_path / "run"),
+            on_step=lambda result: seen.append(result.step),
+            **options,
+        )
+        assert run.is_finished and run.result().steps == 7
+        assert birnn.load(run.folder).metadata.step == 7
+        again = birnn.train(resume=True, output=run.folder)  # its folder is free again
+        assert again.result().first_step == 7 and again.result().validation == run.result().validation
+
+    thread = threading.Thread(target=learn)
+    thread.start()
+    thread.join(120)
+    assert seen == list(range(1, 8))
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert capfd.readouterr() == ("", "")
+
+
+def test_from_python_a_runs_steps_are_typed_results_and_a_rest_can_be_resumed(
+    small_data: Path, tmp_path: Path
+) -> None:
+    options = {"dataset": "mnist", "samples": 2700, "hidden_size": 8, "data_dir": small_data}
+    run = Run.begin(**options, device="cpu", output=tmp_path / "run", save_every=1e-9)
+    steps = run.steps()
+    first = [next(steps) for _ in range(10)]
+    assert [result.step for result in first] == list(range(1, 11))
+    assert first[9].batch is not None and 0 <= first[9].batch.accuracy <= 1
+    steps.close()  # as when a program stops looking; what is saved stays
+    rest = Run.resume(output=tmp_path / "run", data_dir=small_data)
+    assert rest.first_step == 10 and not rest.is_finished
+    assert [result.step for result in rest.steps()][-1] == 21 and rest.is_finished
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lerning_rate": 0.1}, "there is no option 'lerning_rate': expected one of"),
+        ({"recipe": "fastt"}, "recipe is 'fastt', expected one of notebook, fast, best"),
+        ({"samples": 128}, "makes no step"),
+        ({"batch_size": 1.5}, "batch_size is 1.5, expected a whole number"),
+        ({"seed": -1}, "seed is -1, expected a whole number from 0"),
+        ({"output": 7}, "output is 7, expected a name or a path"),
+        ({"save_every": "2"}, "save_every is '2', expected a number of seconds above 0"),
+        ({"save_every": 0}, "save_every is 0, expected a number of seconds above 0"),
+        ({"device": "gpu"}, "device 'gpu' cannot be used here"),
+    ],
+)
+def test_from_python_a_wrong_option_is_one_line_and_leaves_nothing_behind(
+    options: dict[str, object], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(birnn.ConfigError) as caught:
+        birnn.train(**{"dataset": "strokes", **options})
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
