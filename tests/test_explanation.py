@@ -21,7 +21,8 @@ SHIPPED = checkpoint.load(folders.SHIPPED)
 def network(readout: Readout, hidden_size: int, classes: str, seed: int | None = None) -> Checkpoint:
     """A small network of one layer that reads rows alone: its weights zero, or drawn from a seed."""
     config = SHIPPED.config
-    recipe = replace(config.recipe, readout=readout, hidden_size=hidden_size, layers=1, columns=False)
+    changed = {"readout": readout, "hidden_size": hidden_size, "layers": 1, "dropout": 0.0}
+    recipe = replace(config.recipe, **changed, columns=False)
     config = replace(config, recipe=recipe, classes=tuple(classes))
     random = np.random.default_rng(seed)
     weights = {
