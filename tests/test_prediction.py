@@ -103,7 +103,7 @@ def test_ctrl_c_ends_at_once_with_every_finished_answer_written_whole(
         asked = time.monotonic()
         seen += child.stdout.read().splitlines(keepends=True)
         error = child.stderr.read().decode()
-        assert child.wait(60) == code
+        assert child.wait(60) == code, error
         assert time.monotonic() - asked < 20
     assert error == "birnn predict: stopped\n"
     *answers, last = (json.loads(line) for line in seen)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from birnn_cli.cli.exits import reporting
 from birnn_cli.cli.options import AsJson, DataDir, Quiet, option, positive, with_recipe_values
 from birnn_cli.reader import Reader
-from birnn_cli.runs.recipes import LARGEST, RecipeName
+from birnn_cli.runs.recipes import MAX_INT32, RecipeName
 
 
 @with_recipe_values
@@ -45,7 +45,7 @@ def train(
     save_every: Annotated[float, option("Seconds between saves.", callback=positive)] = 2.0,
     seed: Annotated[
         int | None,
-        option("Fixes weights, order, dropout.", default="0", metavar="N", min=0, max=LARGEST),
+        option("Fixes weights, order, dropout.", default="0", metavar="N", min=0, max=MAX_INT32),
     ] = None,
     device: Annotated[str | None, option("auto, cpu, cuda, cuda:N or mps.", default="auto")] = None,
     deterministic: Annotated[

@@ -19,12 +19,12 @@ Schedule = Literal["constant", "one-cycle"]
 OptimizerName = Literal["adam", "muon"]
 Precision = Literal["float32", "tf32", "bfloat16"]
 
-# The largest seed, and the largest number of steps between two events.
-LARGEST = 2**31 - 1
+# The largest seed, and the largest number of steps between two displays or validations.
+MAX_INT32 = 2**31 - 1
 # The values that decide which network is trained; the others decide how.
 NETWORK_VALUES = ("hidden_size", "layers", "readout", "columns", "forget_bias")
-# The values that a run of an early version may lack: it had what is now the default.
-LATER_VALUES = (
+# The values that came after the first version: a run without them had what is the default now.
+VALUES_ADDED_LATER = (
     *("columns", "optimizer", "weight_decay", "schedule", "precision", "augment"),
     *("mix_strokes", "mix_outliers"),
 )
@@ -33,7 +33,7 @@ WARM_UP = 0.15
 
 
 def _value(default: Any, help_text: str, unit: str = "", **limits: float) -> Any:
-    """A value of a recipe: the notebook's, what it means, what it counts, its range.
+    """A field of a recipe: its default, help text, unit and range.
 
     The range is `min` and `max`, or `above` for a number that must be larger.
     """
@@ -99,9 +99,9 @@ class Recipe:
         1.0, "Constant added to the forget gate.", min=-MAX_FORGET_BIAS, max=MAX_FORGET_BIAS
     )
     head_std: float = _value(1.0, "Standard deviation of the head's first weights.", above=0)
-    display_step: int = _value(10, "Steps between rows of metrics.", "steps", min=1, max=LARGEST)
+    display_step: int = _value(10, "Steps between rows of metrics.", "steps", min=1, max=MAX_INT32)
     validate_step: int = _value(
-        0, "Steps between validations; 0: only at the end.", "steps", min=0, max=LARGEST
+        0, "Steps between validations; 0: only at the end.", "steps", min=0, max=MAX_INT32
     )
     columns: bool = _value(False, "Read column t of the image together with row t.")
     optimizer: OptimizerName = _value("adam", "adam, or muon for the layers' matrices.")
@@ -249,7 +249,7 @@ class RunConfig:
     dataset: str
     classes: tuple[str, ...]
     reader: Reader
-    seed: int = field(metadata={"min": 0, "max": LARGEST})
+    seed: int = field(metadata={"min": 0, "max": MAX_INT32})
     device: str
     init: str | None = None
     deterministic: bool = False
@@ -275,7 +275,7 @@ class RunConfig:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> "RunConfig":
-        """The inverse of `to_dict`; what else is among the values is ignored.
+        """The inverse of `to_dict`; other keys are ignored.
 
         Raises:
             ConfigError: A value is missing, unknown in a recipe, of the wrong kind, or out of range.
@@ -287,7 +287,7 @@ class RunConfig:
         if not isinstance(recipe, Mapping):
             raise ConfigError(f"recipe is {recipe!r}, expected values by their names")
         for own in fields(Recipe):
-            if own.name not in recipe and own.name not in LATER_VALUES:
+            if own.name not in recipe and own.name not in VALUES_ADDED_LATER:
                 raise ConfigError(f"{own.name} is missing")
         known = {own.name: values[own.name] for own in fields(RunConfig) if own.name in values}
         known |= {"recipe": Recipe().override(recipe), "classes": tuple(map(str, values["classes"]))}

@@ -26,7 +26,7 @@ class Group:
     Attributes:
         rank: The number of this process, from 0: the leader, which alone prints and writes.
         size: How many processes there are.
-        store: What outlives them, should `torchrun` start them again.
+        store: The store of `torchrun`, which survives a restart of the processes; None without it.
     """
 
     rank: int = 0
@@ -60,7 +60,7 @@ class Group:
         result: list[Any] = [None]
         try:
             if self.is_leader:
-                result[0] = (work(),)
+                result[0] = (work(),)  # in a tuple, so that None means that it failed
         finally:
             distributed.broadcast_object_list(result)
         if result[0] is None:
@@ -78,8 +78,8 @@ class Group:
         result, error = None, None
         try:
             result = work()
-        except (BirnnError, OSError) as own:
-            error = own
+        except (BirnnError, OSError) as raised:
+            error = raised
         failed: list[Any] = [None] * self.size
         distributed.all_gather_object(failed, error is not None)
         if error is not None and self.rank == failed.index(True):
@@ -88,11 +88,11 @@ class Group:
             raise OtherProcessError
         return result  # type: ignore[return-value]
 
-    def all_reduce_max(self, own: int) -> int:
+    def all_reduce_max(self, value: int) -> int:
         """The largest of the numbers that the processes have."""
         if self.size == 1:
-            return own
-        largest = torch.tensor(own, device=_exchange_device())
+            return value
+        largest = torch.tensor(value, device=_exchange_device())
         distributed.all_reduce(largest, distributed.ReduceOp.MAX)
         return int(largest)
 
@@ -113,7 +113,7 @@ ALONE = Group()
 
 
 def _exchange_device() -> str:
-    """Where tensors must be that the processes exchange."""
+    """The device on which tensors must be to be exchanged between processes."""
     return "cuda" if distributed.get_backend() == "nccl" else "cpu"
 
 
@@ -123,7 +123,7 @@ def is_launched() -> bool:
 
 
 def local_device(device: torch.device) -> torch.device:
-    """The GPU of this process, where each process of a group computes on its own."""
+    """The GPU that `torchrun` gives this process, if training is on GPUs; else the device as it is."""
     if device.type == "cuda" and is_launched():
         return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     return device
@@ -131,7 +131,7 @@ def local_device(device: torch.device) -> torch.device:
 
 @contextmanager
 def _stdout_to_stderr() -> Iterator[None]:
-    """Send what is printed meanwhile to stderr: Gloo of torch 2.10 prints that it is connected."""
+    """Redirect stdout: Gloo of torch 2.10 prints that it is connected, which would spoil the result."""
     sys.stdout.flush()
     stdout = os.dup(1)
     os.dup2(2, 1)
@@ -144,10 +144,7 @@ def _stdout_to_stderr() -> Iterator[None]:
 
 @contextmanager
 def joined_group(device: str | None) -> Iterator[Group]:
-    """The group that `torchrun` started this process in; it is left at the end.
-
-    Args:
-        device: As `birnn train --device` has it.
+    """The group that `torchrun` started this process in, until the end; `device` is that of --device.
 
     Raises:
         OtherProcessError: Another process of the group ended.
@@ -161,10 +158,10 @@ def joined_group(device: str | None) -> Iterator[Group]:
     store, rank, size = next(rendezvous("env://"))
     # Processes that are started again have the same store: they must not read the old addresses in it.
     start = f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
-    own = distributed.PrefixStore(start, store)  # type: ignore[attr-defined]
+    restart_store = distributed.PrefixStore(start, store)  # type: ignore[attr-defined]
     with _stdout_to_stderr():
         backend = "gloo" if on_cpu else "nccl"
-        distributed.init_process_group(backend, store=own, rank=rank, world_size=size)
+        distributed.init_process_group(backend, store=restart_store, rank=rank, world_size=size)
     group = Group(rank, size, store)
     try:
         yield group

@@ -11,13 +11,17 @@ from birnn_cli.errors import CheckpointError
 from birnn_cli.runs.recipes import Recipe
 
 State = Mapping[str, NDArray[np.float32]]
-# torch's Adam divides its averages by 1 - beta**step, which is 1 after infinitely many steps.
+# A number of steps that switches off torch's bias correction, a division by 1 - beta**steps: instead, the
+# learning rate has a factor, `tensorflow_epsilon_factor`.
 NO_BIAS_CORRECTION = float("inf")
 # Of Muon, as its authors chose them: the coefficients of Newton and Schulz's polynomial, how often it is
 # applied, and the momentum of the gradients' mean.
 NEWTON_SCHULZ_COEFFICIENTS = (3.4445, -4.775, 2.0315)
 NEWTON_SCHULZ_STEPS = 5
 MUON_MOMENTUM = 0.95
+# About the size of Adam's steps: Muon's are scaled to it, so that both use the same learning rate (Liu and
+# others, "Muon is Scalable for LLM Training", 2025).
+ADAM_STEP_SIZE = 0.2
 
 
 class Optimizer:
@@ -37,7 +41,7 @@ class Optimizer:
             others.values(),
             lr=self._adam_rate,
             betas=(recipe.beta1, recipe.beta2),
-            eps=recipe.epsilon,
+            eps=recipe.epsilon,  # as in TensorFlow: see tensorflow_epsilon_factor
             fused=device.type in ("cpu", "cuda"),
         )
         self._averages: dict[str, Tensor] = {}
@@ -50,11 +54,11 @@ class Optimizer:
             self._averages[f"{name}.momentum_buffer"] = torch.zeros_like(weight)
 
     @torch.no_grad()
-    def step(self, step: int) -> None:
-        """Move the weights by their gradients; `step` counts the steps done before."""
-        rate = self._recipe.learning_rate_at(step)
+    def step(self, steps_done: int) -> None:
+        """Move the weights by their gradients, at the learning rate after so many steps."""
+        rate = self._recipe.learning_rate_at(steps_done)
         self._rate.fill_(rate)
-        self._adam_rate.fill_(rate * tensorflow_bias_correction(self._recipe, step))
+        self._adam_rate.fill_(rate * tensorflow_epsilon_factor(self._recipe, steps_done))
         if self._recipe.weight_decay:
             torch._foreach_mul_(self._weights, 1 - self._rate * self._recipe.weight_decay)
         self._adam.step()
@@ -65,20 +69,16 @@ class Optimizer:
             self._muon(names)
 
     def _muon(self, names: list[str]) -> None:
-        """Move matrices of one shape by Muon (Jordan and others 2024): each step is orthogonal.
-
-        It is scaled to the size of Adam's steps, so that both use the same learning rate (Liu and
-        others, "Muon is Scalable for LLM Training", 2025).
-        """
+        """Move matrices of one shape by Muon (Jordan and others 2024): each step is orthogonal."""
         updates = []
         for name in names:
             gradient, average = self._matrices[name].grad, self._averages[f"{name}.momentum_buffer"]
             assert gradient is not None
             average.lerp_(gradient, 1 - MUON_MOMENTUM)
             updates.append(gradient.lerp(average, MUON_MOMENTUM))
-        kind = torch.float32 if self._recipe.precision == "float32" else torch.bfloat16
-        orthogonal = orthogonalise(torch.stack(updates).to(kind)).float()
-        size = 0.2 * max(orthogonal.shape[1:]) ** 0.5
+        dtype = torch.float32 if self._recipe.precision == "float32" else torch.bfloat16
+        orthogonal = orthogonalise(torch.stack(updates).to(dtype)).float()
+        size = ADAM_STEP_SIZE * max(orthogonal.shape[1:]) ** 0.5
         for name, update in zip(names, orthogonal, strict=True):
             self._matrices[name].addcmul_(update, self._rate, value=-size)
 
@@ -104,15 +104,17 @@ class Optimizer:
             average.copy_(torch.from_numpy(kept))
 
 
-def tensorflow_bias_correction(recipe: Recipe, step: int) -> float:
-    """The factor of Adam's learning rate in TensorFlow, whose epsilon differs from torch's.
+def tensorflow_epsilon_factor(recipe: Recipe, steps_done: int) -> float:
+    """The factor on Adam's learning rate with which epsilon acts as in TensorFlow, not as in torch.
 
     Adam's averages start at zero, and both libraries correct that bias. torch corrects the averages and
     adds epsilon to the root of the corrected mean square. TensorFlow corrects the learning rate instead,
     and adds epsilon to the root of the mean square as it is ("epsilon hat" in Kingma and Ba 2015,
-    section 2). `step` counts the steps done before.
+    section 2). The notebook used TensorFlow.
     """
-    unbiased: float = (1 - recipe.beta2 ** (step + 1)) ** 0.5 / (1 - recipe.beta1 ** (step + 1))
+    unbiased: float = (1 - recipe.beta2 ** (steps_done + 1)) ** 0.5 / (
+        1 - recipe.beta1 ** (steps_done + 1)
+    )
     return unbiased
 
 

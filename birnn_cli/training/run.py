@@ -1,4 +1,4 @@
-"""A run: begun or resumed in its folder, learned step by step, with metrics and checkpoints kept."""
+"""A training run: begun or resumed in its folder, step by step, with metrics and checkpoints kept."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -44,13 +44,13 @@ class RunContext:
 
 
 class Run:
-    """A run in its folder: made by `begin` or `resume`, learned by `steps`, told in numbers by `result`.
+    """A training run in its folder: make it with `begin` or `resume`, train with `steps`, ask `result`.
 
     Args:
         folder: The run's.
         config: What it computes.
-        start: The checkpoint that it resumes from, or takes its first weights from.
-        is_resumed: Which of the two.
+        start: The run's own checkpoint to resume from, or another one whose weights it starts with.
+        is_resumed: Whether `start` is the run's own.
         images: Training and validation images; None for a run that is finished.
         lock: Keeps other processes out of the folder until the steps are done; the leader holds it.
         save_every: Seconds between saves.
@@ -133,7 +133,8 @@ class Run:
 
         Args:
             context: What surrounds the run.
-            **options: As for `begin`; but for `output`, `data_dir`, `save_every` they must be the run's.
+            **options: As for `begin`; they must equal those of the run, except `output`, `data_dir` and
+                `save_every`.
 
         Raises:
             BirnnError: There is no such run, it is in use, the options differ, or the data do.
@@ -152,9 +153,9 @@ class Run:
             resolve_device(config.device)
             context.group.store_run_folder(str(folder))
             path = folder / checkpoint.FILE_NAME
-            resumed = path.exists()
-            start = path if resumed else config.init and Path(config.init)
-            return folder, config, checkpoint.load(start) if start else None, resumed
+            if path.exists():
+                return folder, config, checkpoint.load(path), True
+            return folder, config, checkpoint.load(Path(config.init)) if config.init else None, False
 
         folder, config, start, resumed = context.group.run_on_leader(find)
         images = None
@@ -182,14 +183,14 @@ class Run:
         done = f"step {self._step:,} of {self.total_steps:,}"
         return f"Run({str(self.folder)!r}: {self.config.recipe_name} on {self.config.dataset}, {done})"
 
-    def steps(self, stop: Callable[[], int] = lambda: 0) -> Iterator[StepResult]:
-        """Learn to the end, keeping metrics and checkpoints; what is yielded is only to be shown.
+    def steps(self, stop_signal: Callable[[], int] = lambda: 0) -> Iterator[StepResult]:
+        """Train to the end, as far as the results are iterated over; metrics and checkpoints are kept.
 
-        `stop` is called after each step; the number of a signal, not 0, asks to save and stop.
+        `stop_signal` is called after each step: the number of a signal, if not 0, asks to save and stop.
 
         Raises:
             DivergedError: Loss or weights are no longer finite; the last good checkpoint stays.
-            InterruptedRunError: `stop` asked for it; the run is saved as it stands.
+            InterruptedRunError: A signal asked for it; the run is saved as it stands.
             OSError: A row or a checkpoint cannot be written; the last good one stays.
         """
         if self._loop is None:
@@ -202,15 +203,15 @@ class Run:
                 self._seconds = time.perf_counter() - started
                 if self.is_finished or (validate_step and result.step % validate_step == 0):
                     result = replace(result, validation=self._loop.validate())
-                self._keep(metrics, result)
-                signal = self._group.all_reduce_max(stop())
+                self._record(metrics, result)
+                signal = self._group.all_reduce_max(stop_signal())
                 stopped = bool(signal) and not self.is_finished
                 is_due = time.perf_counter() - saved_at >= self._save_every
                 if metrics is not None and (self.is_finished or stopped or is_due):
                     metrics.sync()
                     self._save(complete=self.is_finished)
                     saved_at = time.perf_counter()
-                yield result
+                yield result  # first, so that this last step is shown too
                 if stopped:
                     raise InterruptedRunError(
                         f"stopped after step {result.step} of {self.total_steps}, all saved; go on "
@@ -225,7 +226,7 @@ class Run:
     def result(self) -> TrainResult:
         """The run in numbers, once its steps are done."""
         samples = self._step * self.config.recipe.batch_size
-        seen = samples - self.first_step * self.config.recipe.batch_size
+        own_samples = samples - self.first_step * self.config.recipe.batch_size
         return TrainResult(
             recipe=self.config.recipe_name,
             dataset=self.config.dataset,
@@ -235,7 +236,7 @@ class Run:
             samples=samples,
             first_step=self.first_step,
             train_seconds=self._seconds,
-            samples_per_second=seen / self._seconds if seen else 0.0,
+            samples_per_second=own_samples / self._seconds if own_samples else 0.0,
             parameters=self.config.architecture.num_parameters,
             run=str(self.folder),
             checkpoint=str(self.checkpoint),
@@ -244,9 +245,9 @@ class Run:
         )
 
     def _take_weights(self, init: Checkpoint) -> None:
-        """Start from given weights, and save them: their file need not exist after the first step.
+        """Start with the weights of another checkpoint, and save them, so that its file may go.
 
-        The head keeps its own first weights where its classes are others.
+        If the classes differ, the head keeps its random weights.
         """
         assert self._loop is not None
         own, has_new_head = self._loop.weights(), init.config.classes != self.config.classes
@@ -259,8 +260,8 @@ class Run:
         if self._group.is_leader:
             self._save(complete=False)
 
-    def _keep(self, metrics: MetricsFile | None, result: StepResult) -> None:
-        """Write a row of metrics, where there is something to write."""
+    def _record(self, metrics: MetricsFile | None, result: StepResult) -> None:
+        """Remember the latest scores; the leader also writes them as a row of metrics."""
         row: dict[str, float] = {}
         if result.batch is not None:
             self._final = {"loss": result.batch.loss, "accuracy": result.batch.accuracy}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from birnn_cli.errors import ConfigError, RunError
 from birnn_cli.runs import folders
-from birnn_cli.runs.recipes import LATER_VALUES, RECIPES, Recipe, RunConfig
+from birnn_cli.runs.recipes import RECIPES, VALUES_ADDED_LATER, Recipe, RunConfig
 from birnn_cli.training.options import TrainOptions
 from tests.conftest import run_birnn
 
@@ -118,7 +118,7 @@ def test_only_values_that_came_later_may_be_missing_from_a_recipe() -> None:
     for name in asdict(Recipe()):
         values = described()
         del values["recipe"][name]
-        if name in LATER_VALUES:
+        if name in VALUES_ADDED_LATER:
             assert RunConfig.from_dict(values) == CONFIG
         else:
             with pytest.raises(ConfigError, match=f"{name} is missing"):
