@@ -11,16 +11,16 @@ from birnn_cli.errors import CheckpointError
 from birnn_cli.runs.recipes import Recipe
 
 State = Mapping[str, NDArray[np.float32]]
-# A number of steps that switches off torch's bias correction, a division by 1 - beta**steps: instead, the
-# learning rate has a factor, `tensorflow_epsilon_factor`.
+# So many steps switch off torch's bias correction, a division by 1 - beta**steps; the learning rate has
+# the factor `tensorflow_epsilon_factor` instead.
 NO_BIAS_CORRECTION = float("inf")
 # Of Muon, as its authors chose them: the coefficients of Newton and Schulz's polynomial, how often it is
 # applied, and the momentum of the gradients' mean.
 NEWTON_SCHULZ_COEFFICIENTS = (3.4445, -4.775, 2.0315)
 NEWTON_SCHULZ_STEPS = 5
 MUON_MOMENTUM = 0.95
-# About the size of Adam's steps: Muon's are scaled to it, so that both use the same learning rate (Liu and
-# others, "Muon is Scalable for LLM Training", 2025).
+# About the size of Adam's steps: Muon's are scaled to it, so that both use the same learning rate.
+# Source: Liu and others, "Muon is Scalable for LLM Training", 2025.
 ADAM_STEP_SIZE = 0.2
 
 
@@ -112,10 +112,9 @@ def tensorflow_epsilon_factor(recipe: Recipe, steps_done: int) -> float:
     and adds epsilon to the root of the mean square as it is ("epsilon hat" in Kingma and Ba 2015,
     section 2). The notebook used TensorFlow.
     """
-    unbiased: float = (1 - recipe.beta2 ** (steps_done + 1)) ** 0.5 / (
-        1 - recipe.beta1 ** (steps_done + 1)
-    )
-    return unbiased
+    step = steps_done + 1
+    factor: float = (1 - recipe.beta2**step) ** 0.5 / (1 - recipe.beta1**step)
+    return factor
 
 
 def orthogonalise(matrices: Tensor) -> Tensor:
