@@ -38,7 +38,7 @@ class Evaluation:
         correct: How many of them are recognised: the largest logit is that of the true label.
         accuracy: correct / n, 0 to 1.
         ci95: Wilson's 95 % interval of the accuracy, (low, high), 0 to 1.
-        loss: Mean cross-entropy, in nats an image.
+        loss: Mean cross-entropy, in nats per image.
         ece: Expected calibration error, 0 to 1.
         per_class: One score a class, in the order of the logits.
         confusion: Counts of images; a row for each true label, a column for each predicted one.

@@ -94,7 +94,7 @@ def show_evaluation(scores: "Evaluation", heading: str) -> None:
         f"accuracy    {percent(scores.accuracy, 2)}: {scores.correct:,} of {scores.n:,} right "
         f"(95 % interval {percent(low)} to {percent(high)})"
     )
-    result(f"loss        {scores.loss:.4f} nats an image, calibration error {percent(scores.ece, 2)}")
+    result(f"loss        {scores.loss:.4f} nats per image, calibration error {percent(scores.ece, 2)}")
     if len(scores.per_class) <= MAX_TABLE_CLASSES:
         _show_confusion(scores)
         return
@@ -136,7 +136,7 @@ def show_info(values: dict[str, Any]) -> None:
     step = "a row and a column" if network["columns"] else "a row"
     result(f"checkpoint  {values['checkpoint']}, {values['bytes']:,} bytes")
     result(f"sha256      {values['sha256']}, verified")
-    result(f"network     {stacked} of {network['hidden_size']} units a direction, {step} a step,")
+    result(f"network     {stacked} of {network['hidden_size']} units per direction, {step} a step,")
     result(f"            read-out {network['readout']}; {values['parameters']:,} parameters")
     # The recipe of a checkpoint may be one that this version does not have.
     defaults = vars(RECIPES[values["recipe"]]) if values["recipe"] in RECIPES else {}

@@ -189,7 +189,7 @@ def training_curves(curves: Mapping[str, Curves]) -> Figure:
             if points:
                 x, y = zip(*points, strict=True)
                 axes.plot(x, y, style, label=label, linewidth=1, markersize=size, zorder=zorder)
-        axes.set(ylabel="loss, nats an image" if name == "loss" else name)
+        axes.set(ylabel="loss, nats per image" if name == "loss" else name)
     panels[0].set_yscale("log", nonpositive="mask")
     ticks = LogLocator(subs=(1, 2, 5))  # 0.05, 0.1, 0.2, ...
     panels[0].yaxis.set(major_locator=ticks, major_formatter="{x:g}", minor_formatter="")

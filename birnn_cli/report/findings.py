@@ -150,7 +150,7 @@ class Curves(NamedTuple):
 
 
 def training_curves(folder: Path, metadata: CheckpointMetadata) -> dict[str, Curves]:
-    """The curves of `loss` (nats an image) and `accuracy` (0 to 1); empty where there is no run.
+    """The curves of `loss` (nats per image) and `accuracy` (0 to 1); empty where there is no run.
 
     Args:
         folder: The checkpoint's folder.

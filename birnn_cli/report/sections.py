@@ -50,7 +50,7 @@ def facts(report: ReportInput) -> dict[str, str]:
     changed = [f"{key.replace('_', ' ')} {own[key]}" for key in own if own[key] != usual[key]]
     return {
         "Correct": f"{scores.correct:,} of {scores.n:,} images",
-        "Loss": f"{scores.loss:.4f} nats an image",
+        "Loss": f"{scores.loss:.4f} nats per image",
         "Calibration error": percent(scores.ece, 2),
         "Data set": f"{report.dataset_name}, {report.split} images",
         "Checkpoint": printable(path.parent.name if path.name == checkpoint.FILE_NAME else path.name),
