@@ -21,30 +21,18 @@ STROKES_SIZES: dict[Split, int] = {"train": 60_000, "validation": 5_000, "test":
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set that is ready to be read.
+    """A data set that is ready: `read` reads the first n images of a split, and their labels."""
 
-    Attributes:
-        name: Its real name (never `auto`); for a folder, its absolute path.
-        classes: The labels' names, in the order of their numbers.
-        reader: How a user's picture becomes one of its images.
-        size: How many images a split holds.
-        read: Reads the first n images of a split, (n, 28, 28) uint8, and their labels, (n,) int64.
-    """
-
-    name: str
-    classes: tuple[str, ...]
-    reader: Reader
-    size: Callable[[Split], int]
+    name: str  # its real name (never `auto`); for a folder, its absolute path
+    classes: tuple[str, ...]  # in the order of the labels
+    reader: Reader  # how a user's picture becomes one of its images
+    size: Callable[[Split], int]  # how many images a split holds
     read: Callable[[Split, int], tuple[Images, Labels]]
 
     def load(self, split: Split, samples: int | None = None) -> tuple[Images, Labels]:
-        """The first `samples` images of a split in the set's own order, or all of them.
+        """The first `samples` images of a split, or all: (n, 28, 28) uint8, and labels (n,) int64.
 
-        Returns:
-            Images (n, 28, 28) uint8 and labels (n,) int64 in [0, len(classes)).
-
-        Raises:
-            DataError: The split is empty or holds fewer images, or its files are damaged.
+        An empty split, fewer images than `samples`, and damaged files raise a DataError.
         """
         size = self.size(split)
         if not size or (samples or 0) > size:
@@ -63,17 +51,10 @@ def default_data_dir() -> Path:
 def open_data_set(
     name: str, data_dir: Path, reader: Reader | None = None, report: Report | None = None
 ) -> DataSet:
-    """Find a data set, and download it when it is not on disk.
+    """Find one of NAMES, which is downloaded when it is not on disk, or a folder of labelled images.
 
-    Args:
-        name: One of NAMES, or a folder with one subfolder of images a class.
-        data_dir: Where published data sets are kept.
-        reader: How a folder's pictures become images (default `digit`); the others have their own.
-        report: Called with the progress of a download.
-
-    Raises:
-        DataUnavailableError: It is not on disk, and could not be downloaded.
-        DataError: There is no such data set, or its files are damaged or incomplete.
+    Only a folder can be given a reader (default `digit`); the others have their own. Raises a
+    DataUnavailableError if a download fails, else a DataError.
     """
     if name not in NAMES:
         return _open_folder(name, reader or "digit")
@@ -110,13 +91,11 @@ def _open_folder(name: str, reader: Reader) -> DataSet:
             "of images a class"
         )
     classes, files = find_labelled(root)
-    return DataSet(
-        name=str(root),
-        classes=classes,
-        reader=reader,
-        size=lambda split: len(files[split]),
-        read=lambda split, samples: read_labelled(files[split][:samples], reader),
-    )
+
+    def read(split: Split, samples: int) -> tuple[Images, Labels]:
+        return read_labelled(files[split][:samples], reader)
+
+    return DataSet(str(root), classes, reader, lambda split: len(files[split]), read)
 
 
 def open_or_fall_back(

@@ -42,19 +42,10 @@ class _Transfer:
 
 
 def download(name: str, folder: str, data_dir: Path, report: Report | None = None) -> None:
-    """Download a data set with torchvision, into torchvision's layout under `data_dir`.
+    """Download a data set with torchvision into `data_dir/folder`, or raise a DataUnavailableError.
 
     The files arrive in a temporary folder; only complete ones are moved to their place, and none is
     replaced there. So neither an interruption nor a second process leaves a partial data set behind.
-
-    Args:
-        name: The data set's name on the command line.
-        folder: The name of torchvision's folder for it.
-        data_dir: Where data sets are kept; made when it does not exist.
-        report: Called with the progress, about ten times a second.
-
-    Raises:
-        DataUnavailableError: No answer for 10 seconds, a refusal, damaged content, or a full disk.
     """
 
     def unavailable(reason: object) -> DataUnavailableError:
@@ -81,7 +72,7 @@ def download(name: str, folder: str, data_dir: Path, report: Report | None = Non
         if transfer.error is not None:
             raise unavailable(str(transfer.error).strip().splitlines()[-1])
         _move_into_place(scratch / folder / "raw", data_dir / folder / "raw")
-    except OSError as error:
+    except OSError as error:  # such as a full disk
         raise unavailable(error) from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

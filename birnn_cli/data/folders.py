@@ -17,23 +17,16 @@ from birnn_cli.reader.read import read_pixels
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
-# Fraction of a folder's images that become the test split, where there is no folder `test`.
+# Fractions of a folder's images that become these splits, where it has no folders of these names.
 TEST_FRACTION = 0.1
-# Fraction of a folder's images that become the validation split, where there is no folder `validation`.
 VALIDATION_FRACTION = 0.1
 
 
 def find_labelled(root: Path) -> tuple[tuple[str, ...], dict[Split, list[tuple[Path, int]]]]:
-    """Find the images of a folder, their labels, and the split that each belongs to.
+    """Find a folder's classes, sorted by name, and the images of each split with their labels.
 
     A subfolder `validation` or `test` holds that split, in class folders of its own. Without one, a hash
     of an image's relative path decides, so that adding or removing images never moves another.
-
-    Returns:
-        The classes, sorted by name; for each split, its files with their labels.
-
-    Raises:
-        DataError: There are fewer than two classes, or one of them has no folder for training.
     """
     with_own_folder: set[Split] = {split for split in SPLITS[1:] if (root / split).is_dir()}
     train = root / "train" if with_own_folder and (root / "train").is_dir() else root
@@ -61,11 +54,7 @@ def find_labelled(root: Path) -> tuple[tuple[str, ...], dict[Split, list[tuple[P
 def read_labelled(
     files: list[tuple[Path, int]], reader: Reader
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Read images and their labels: (n, 28, 28) uint8 and (n,) int64; n is 1 or more.
-
-    Raises:
-        DataError: A file cannot be read, or holds no ink.
-    """
+    """Read images and their labels: (n, 28, 28) uint8 and (n,) int64; n is 1 or more."""
     images = np.stack([_read_image(path, reader) for path, _ in files])
     return images, np.array([label for _, label in files], np.int64)
 

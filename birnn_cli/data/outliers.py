@@ -26,7 +26,6 @@ NO_CLASS = -1
 LETTERS_FILE = Path(__file__).with_name("letters.txt")
 # How many times larger than MNIST's box shapes are drawn, before they are averaged down.
 SUPERSAMPLING = 8
-# Pixels on each side of the square that shapes are drawn in.
 CANVAS_SIDE = SUPERSAMPLING * BOX_SIZE
 # The thinnest and the widest pen, in pixels of MNIST's box.
 PEN_WIDTH_RANGE_PIXELS = (0.8, 3.0)
@@ -38,16 +37,6 @@ def sample(count: int) -> Pixels:
     Every second one is a letter or a sign; the others take turns in KINDS.
     """
     random = np.random.default_rng([count, *b"outliers"])
-    boxes = _sample_letters(count, random)
-    characters = centre_by_mass(boxes), strokes.sample("outliers", strokes.BLOCK_SIZE)[0]
-    for number in range(1, count, 2):
-        kind = KINDS[number // 2 % len(KINDS)]
-        boxes[number] = _fit_to_box(kind(random, characters))
-    return centre_by_mass(boxes)
-
-
-def _sample_letters(count: int, random: Random) -> Pixels:
-    """Letters and signs: boxes (count, 20, 20) uint8."""
     templates = strokes.read_templates(LETTERS_FILE)
     boxes = np.zeros((count, BOX_SIZE, BOX_SIZE), np.uint8)
     chosen = random.integers(len(templates), size=count)
@@ -55,7 +44,13 @@ def _sample_letters(count: int, random: Random) -> Pixels:
     for number, (_, template) in enumerate(templates):
         members = np.flatnonzero(chosen == number)
         boxes[members] = strokes.write(template, pen_widths[members], random)
-    return boxes
+    characters = centre_by_mass(boxes), strokes.sample("outliers", strokes.BLOCK_SIZE)[0]
+    for number in range(1, count, 2):
+        kind = KINDS[number // 2 % len(KINDS)]
+        picture = kind(random, characters)
+        left, top, right, bottom = bounding_box(picture)
+        boxes[number] = pad_to_box(resize_longer_side(picture[top:bottom, left:right], BOX_SIZE))
+    return centre_by_mass(boxes)
 
 
 # Each of the following draws one kind of picture, (height, width) uint8 of any size, some of it ink.
@@ -125,9 +120,3 @@ def _draw_lines(lines: list[NDArray[np.float64]], random: Random, *, filled: boo
         cv2.fillPoly(canvas, points, 255)
     width = round(SUPERSAMPLING * random.uniform(*PEN_WIDTH_RANGE_PIXELS))
     return np.asarray(cv2.polylines(canvas, points, False, 255, width), np.uint8)
-
-
-def _fit_to_box(picture: Pixels) -> Pixels:
-    """The ink of a picture, its longer side 20 pixels: (20, 20) uint8."""
-    left, top, right, bottom = bounding_box(picture)
-    return pad_to_box(resize_longer_side(picture[top:bottom, left:right], BOX_SIZE))

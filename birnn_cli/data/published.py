@@ -25,21 +25,13 @@ NUM_VALIDATION = 5000
 
 @dataclass(frozen=True)
 class PublishedSet:
-    """A data set in torchvision's layout: <data_dir>/<folder>/raw/<its four files>.
+    """A data set in torchvision's layout: <data_dir>/<folder>/raw/<its four files>."""
 
-    Attributes:
-        folder: The name of torchvision's folder for it, and of its class.
-        classes: The labels' names.
-        reader: How a user's picture becomes one of its images.
-        prefix: What its files' names begin with, since EMNIST has several sets in one folder.
-        first_label: The number that stands for the first class (EMNIST counts its letters from 1).
-    """
-
-    folder: str
+    folder: str  # torchvision's name for the folder, and for the class that downloads it
     classes: tuple[str, ...]
-    reader: Reader
-    prefix: str = ""
-    first_label: int = 0
+    reader: Reader  # how a user's picture becomes one of its images
+    prefix: str = ""  # of its files' names, since EMNIST has several sets in one folder
+    first_label: int = 0  # the first class's number in the files: EMNIST counts its letters from 1
 
     def files(self, data_dir: Path) -> list[Path]:
         """Its four files: the images for training and for the test, then the labels likewise."""
@@ -52,11 +44,7 @@ class PublishedSet:
         ]
 
     def read(self, data_dir: Path, split: Split) -> tuple[Images, Labels]:
-        """All images of a split, (n, 28, 28) uint8, mapped into memory, and their labels, (n,) int64.
-
-        Raises:
-            DataError: A file is damaged, or has no more training images than validation takes.
-        """
+        """All images of a split, (n, 28, 28) uint8, mapped into memory, and their labels, (n,) int64."""
         images_file, labels_file = self.files(data_dir)[1 if split == "test" else 0 :: 2]
         images, labels = read_idx(images_file, np.dtype(np.uint8), 3), self._read_labels(labels_file)
         if images.shape[1:] != (SIDE, SIDE):
@@ -93,15 +81,8 @@ class PublishedSet:
 def read_idx(file: Path, dtype: np.dtype[Any], dimensions: int) -> NDArray[Any]:
     """Map the array in an IDX file into memory: a magic number, sizes, then values, all big-endian.
 
+    The values are uint8 or big-endian int32 (`>i4`). Another file raises a DataError.
     Source: "FILE FORMATS FOR THE MNIST DATABASE" on LeCun's MNIST page.
-
-    Args:
-        file: The file.
-        dtype: Of the values: uint8, or big-endian int32 (`>i4`).
-        dimensions: How many the array must have.
-
-    Raises:
-        DataError: The file cannot be read, or is not such an array.
     """
     magic = {1: 0x0800, 4: 0x0C00}[dtype.itemsize] + dimensions
     header_size = 4 * (1 + dimensions)  # the magic number and a size for each dimension, in bytes

@@ -47,24 +47,17 @@ PEN_WIDTH_RANGE_PIXELS = (1.0, 5.5)
 
 @dataclass(frozen=True)
 class Template:
-    """One way of writing a character: control points, and smooth curves through them.
+    """One way of writing a character: control points, and smooth curves through them."""
 
-    Attributes:
-        control_points: Shape (controls, 2), x and y in units of the character's height, y down.
-        spline: Shape (points, controls): the matrix from control points to the points of all curves.
-        curve_ends: Where each curve ends among the points, as the index after its last point.
-    """
-
-    control_points: Float
-    spline: Float
-    curve_ends: tuple[int, ...]
+    control_points: Float  # (controls, 2): x and y in units of the character's height, y down
+    spline: Float  # (points, controls): the matrix from control points to the points of all curves
+    curve_ends: tuple[int, ...]  # the index after each curve's last point
 
 
 def sample(split: str, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Draw the first pictures of a split, one or more. Picture k depends on the split and on k alone.
+    """Draw the first pictures of a split, (count, 28, 28) uint8, and their labels, (count,) int64.
 
-    Returns:
-        Images (n, 28, 28) uint8 in MNIST's convention, and labels (n,) int64 in 0 to 9.
+    Picture k depends on the split and on k alone. The count is 1 or more.
     """
     blocks = [_sample_block(split, block) for block in range(-(-count // BLOCK_SIZE))]
     images, labels = (np.concatenate(arrays)[:count] for arrays in zip(*blocks, strict=True))
@@ -99,8 +92,8 @@ def write(template: Template, pen_widths: Float, random: Random) -> NDArray[np.u
     points -= (low + high)[:, None] / 2
     points = SUPERSAMPLING * (points * scale[:, None, None] + BOX_SIZE / 2)
     boxes = np.zeros((len(pen_widths), BOX_SIZE, BOX_SIZE), np.uint8)
-    for number, (path, pen_width) in enumerate(zip(points, pen_widths, strict=True)):
-        boxes[number] = _render(path, template.curve_ends, SUPERSAMPLING * pen_width)
+    for box, path, pen_width in zip(boxes, points, pen_widths, strict=True):
+        box[:] = _render(path, template.curve_ends, SUPERSAMPLING * pen_width)
     return boxes
 
 
@@ -125,13 +118,11 @@ def _vary(template: Template, count: int, random: Random) -> Float:
 def _render(path: Float, curve_ends: tuple[int, ...], pen_width: float) -> NDArray[np.uint8]:
     """Draw curves, in pixels of the enlarged box, with a round pen: a box (20, 20) uint8."""
     picture = Image.new("L", (SUPERSAMPLING * BOX_SIZE, SUPERSAMPLING * BOX_SIZE))
-    draw, radius, start = ImageDraw.Draw(picture), pen_width / 2, 0
-    for end in curve_ends:
-        curve = path[start:end]
+    draw, radius = ImageDraw.Draw(picture), pen_width / 2
+    for curve in np.split(path, curve_ends[:-1]):
         draw.line(curve.ravel().tolist(), fill=255, width=round(pen_width))
         for x, y in curve[:: POINTS_PER_SPAN // 2].tolist():
             draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
-        start = end
     return np.asarray(picture.reduce(SUPERSAMPLING))
 
 

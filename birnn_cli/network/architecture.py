@@ -7,8 +7,7 @@ from typing import Literal
 Readout = Literal["last", "states", "pool"]
 
 NUM_ROWS = 28
-# Pixels in a row.
-ROW_SIZE = 28
+ROW_SIZE = 28  # pixels in a row
 
 # The highest values that are accepted: far more than images of 28×28 can use, so that a mistyped or
 # hostile size is refused before memory is allocated for it.
@@ -20,25 +19,18 @@ MAX_FORGET_BIAS = 100.0
 class Architecture:
     """Bidirectional LSTM layers over the 28 rows of an image, a read-out, and a linear head.
 
-    Attributes:
-        num_classes: Classes, and so the width of the logits; 1 to 1000.
-        hidden_size: Units in each direction of a layer; 1 to 2048.
-        num_layers: Bidirectional layers, each over the outputs of the one below; 1 to 16.
-        readout: What the head sees of the top layer:
-            `last`, both directions' outputs at the last row, where the backward direction has made only
-            one step (the 27 later ones would never be seen, so that neither engine computes them);
-            `states`, each direction's output after it has read all rows;
-            `pool`, the mean and the maximum of both directions' outputs over all rows.
-        forget_bias: Constant that is added to the forget gate before its sigmoid; it is not trained.
-        columns: Whether step t reads column t of the image after row t, or else row t alone.
+    The read-out is what the head sees of the top layer: `last`, both directions' outputs at the last
+    row, where the backward direction has made only one step (the 27 later ones would never be seen, so
+    that neither engine computes them); `states`, each direction's output after it has read all rows;
+    `pool`, the mean and the maximum of both directions' outputs over all rows.
     """
 
     num_classes: int = 10
-    hidden_size: int = 128
+    hidden_size: int = 128  # units in each direction of a layer
     num_layers: int = 1
     readout: Readout = "last"
-    forget_bias: float = 1.0
-    columns: bool = False
+    forget_bias: float = 1.0  # a constant, not trained, that the forget gate adds before its sigmoid
+    columns: bool = False  # whether step t reads column t of the image after row t
 
     def __post_init__(self) -> None:
         """Refuse sizes beyond their limits with a ValueError."""

@@ -17,12 +17,9 @@ BATCH_SIZE = 256
 
 
 def logits(architecture: Architecture, weights: Mapping[str, Float], rows: Float) -> Float:
-    """Compute the logits of images, batch by batch: (samples, num_classes) float32.
+    """Compute logits (samples, num_classes) of rows (samples, 28, 28), in [0, 1], batch by batch.
 
-    Args:
-        architecture: The network that the weights belong to.
-        weights: The arrays that `architecture.parameter_shapes()` names, float32.
-        rows: Shape (samples, 28, 28), float32 in [0, 1].
+    `weights` are the arrays that `architecture.parameter_shapes()` names.
     """
     batches = [
         _logits_of_batch(architecture, weights, rows[start : start + BATCH_SIZE])

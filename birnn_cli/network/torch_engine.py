@@ -42,12 +42,10 @@ class BiRNN(nn.Module):
             cast(_BidirectionalLayer, self.layers[-1]).bw.weight_hh_l0.requires_grad_(False)
 
     def forward(self, rows: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
-        """Compute the logits of a batch of images: (batch, num_classes) float32.
+        """Compute the logits (batch, num_classes) of rows (batch, 28, 28), float32 in [0, 1].
 
-        Args:
-            rows: Shape (batch, 28, 28), float32 in [0, 1].
-            masks: For dropout between layers: mask k, of shape (batch, 2 hidden), float32, is multiplied
-                with the outputs of layer k at every row. Without masks nothing is dropped.
+        For dropout between layers, mask k (batch, 2 hidden), float32, is multiplied with the outputs of
+        layer k at every row. Without masks nothing is dropped.
         """
         sequence = rows.transpose(0, 1)  # (28, batch, 28)
         if self.architecture.columns:
