@@ -48,7 +48,7 @@ def result_json(values: dict[str, Any]) -> None:
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """One or more numbers as a line of blocks, from the lowest to the highest; of many, their means."""
+    """Numbers in their order as blocks, the lowest ▁ and the highest █; many are averaged in groups."""
     width = min(len(values), SPARKLINE_WIDTH)
     edges = [k * len(values) // width for k in range(width + 1)]
     means = [sum(values[start:end]) / (end - start) for start, end in pairwise(edges)]

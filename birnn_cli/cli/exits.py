@@ -26,7 +26,10 @@ class ExitCode(IntEnum):
 
 
 def exit_code_and_status(error: BaseException) -> tuple[ExitCode, str]:
-    """The table: the exit code after an error, and the `status` that JSON gives it."""
+    """The table: the exit code after an error, and the `status` that JSON gives it.
+
+    Without an error, `birnn predict` ends with FAILED where a picture was one.
+    """
     match error:
         case interrupts.Terminated():
             return ExitCode.TERMINATED, "interrupted"

@@ -1,6 +1,7 @@
 """What happens at Ctrl-C and SIGTERM: an exception at once or, while a run trains, a request to stop.
 
-In a run the step under way is finished and saved first. Exit codes are decided in `exits.py`.
+In a run, `Run.steps` in training/run.py finishes and saves the step under way. Processes that read
+pictures (workers.py) leave Ctrl-C to the one that started them. Exit codes are decided in `exits.py`.
 """
 
 import signal

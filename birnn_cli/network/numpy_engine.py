@@ -50,7 +50,8 @@ def _logits_of_batch(architecture: Architecture, weights: Mapping[str, Float], r
     for layer in range(architecture.num_layers):
         forwards = run(f"layers.{layer}.fw", sequence)  # (28, batch, hidden)
         if readout == "last" and layer == architecture.num_layers - 1:
-            backwards = run(f"layers.{layer}.bw", sequence[-1:])  # the first step, at the last row
+            # The head sees the last row alone, where the backward direction makes its first step.
+            backwards = run(f"layers.{layer}.bw", sequence[-1:])
         else:
             backwards = run(f"layers.{layer}.bw", sequence[::-1])[::-1]
             sequence = np.concatenate([forwards, backwards], axis=2)  # (28, batch, 2 hidden)

@@ -56,6 +56,7 @@ class BiRNN(nn.Module):
                 sequence = sequence * masks[number - 1]
             forwards = layer.fw(sequence)[0]  # (28, batch, hidden)
             if number == top and self.architecture.readout == "last":
+                # The head sees the last row alone: 27 later steps backwards could not matter.
                 return self._head(forwards[-1], _single_backward_step(sequence[-1], layer.bw))
             backwards = layer.bw(sequence.flip(0))[0].flip(0)
             sequence = torch.cat([forwards, backwards], dim=2)  # (28, batch, 2 hidden)

@@ -23,7 +23,7 @@ MIN_CONTRAST = 10.0
 # Separability (0 to 1, see `_separability`) from which the light counts as even: no surface is fitted.
 EVEN_LIGHT_SEPARABILITY = 0.85
 # Pixels on the shorter side below which a picture is a small drawing, without any uneven light.
-MIN_LIT_SIDE = 20
+MIN_UNEVENLY_LIT_SIDE = 20
 # How often the surface of light is fitted, each time only to the pixels that were close to the last fit.
 SURFACE_FITS = 6
 # Grey levels: a pixel this close to the fitted surface always takes part in the next fit.
@@ -44,16 +44,16 @@ def shrink(picture: NDArray[Any], max_side: int = WORKING_SIDE) -> FloatImage:
 def subtract_paper(grey: FloatImage, invert: Invert) -> FloatImage | None:
     """How much each pixel of (height, width) differs from the paper towards the ink, in grey levels.
 
-    So paper is about 0 and ink is above it; None when the picture has no contrast. Two kinds of uneven
-    light are taken away. Light that changes slowly across the page is a fitted quadratic surface. What
-    remains, such as shadows and the edge of a desk, is found by removing the strokes (a morphological
-    opening) and is then subtracted.
+    So paper is about 0 and ink is above it; None when the picture has no contrast. Three things are
+    subtracted in turn: light that changes slowly across the page, as a fitted quadratic surface; what
+    remains of uneven light, such as shadows and the edge of a desk, as the picture with its strokes
+    removed (a morphological opening); and the paper's own shade, as the median of the paper.
     """
     if min(grey.shape) < 3 or np.ptp(grey) < MIN_CONTRAST:
         return None
-    is_lit = min(grey.shape) >= MIN_LIT_SIDE
+    may_be_unevenly_lit = min(grey.shape) >= MIN_UNEVENLY_LIT_SIDE
     separability = _separability(grey)
-    if is_lit and separability < EVEN_LIGHT_SEPARABILITY:
+    if may_be_unevenly_lit and separability < EVEN_LIGHT_SEPARABILITY:
         evenly_lit = grey - _fit_light(grey)
         if np.ptp(evenly_lit) < MIN_CONTRAST:
             return None
@@ -62,7 +62,7 @@ def subtract_paper(grey: FloatImage, invert: Invert) -> FloatImage | None:
     if invert == "auto":
         invert = "yes" if _is_dark_on_light(grey) else "no"
     bright_ink = -grey if invert == "yes" else grey
-    if is_lit:
+    if may_be_unevenly_lit:
         paper = _remove_strokes(shrink(bright_ink, PAPER_SIDE), MAX_STROKE_WIDTH)
         bright_ink = bright_ink - cv2.resize(paper, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
     return np.asarray(bright_ink - np.median(paper_levels(bright_ink)), np.float32)
