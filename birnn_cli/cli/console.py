@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,11 @@ def result(text: str) -> None:
 def result_json(values: dict[str, Any]) -> None:
     """Write a JSON object as one line on stdout, at once."""
     result(json.dumps(values, allow_nan=False))
+
+
+def pixel_text(levels: Iterable[int]) -> str:
+    """A row of grey levels, 0 to 255, as text: two characters a pixel, the fuller the lighter."""
+    return "".join(2 * " .:-=+*#%@"[level * 9 // 255] for level in levels).rstrip()
 
 
 def sparkline(values: Sequence[float]) -> str:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from birnn_cli.cli.console import note
-from birnn_cli.errors import ConfigError, OutputExistsError
+from birnn_cli.cli.console import note, pixel_text
+from birnn_cli.errors import ConfigError
 from birnn_cli.explanation import Explanation, explain
-from birnn_cli.files import write_atomically
+from birnn_cli.files import check_output, write_atomically
 from birnn_cli.optional import require
 from birnn_cli.prediction import Prediction
 from birnn_cli.reader.inputs import find_pictures
@@ -31,13 +31,7 @@ def check_target(target: Path, paths: Sequence[str], *, several: bool, force: bo
         return
     if target.suffix.lower() != ".png":
         raise ConfigError(f"--explain {target}: expected a file ending in .png, or - for the terminal")
-    if target.exists() and not force:
-        raise OutputExistsError(
-            f"{target} exists already: name another --explain, or add --force to replace it"
-        )
-    inputs = [Path(picture.path) for picture in pictures]
-    if target.exists() and any(path.exists() and target.samefile(path) for path in inputs):
-        raise ConfigError(f"--explain {target} is the picture itself: name another file")
+    check_output(target, "--explain", force=force, inputs=[picture.path for picture in pictures])
     if not target.parent.is_dir():
         raise ConfigError(f"--explain {target}: there is no folder {target.parent}, so make it first")
     require("matplotlib", "report")
@@ -79,9 +73,8 @@ def print_rows(explanation: Explanation) -> None:
         drop = explanation.drops[row]
         parts = f"{likeliest(explanation.first_rows[row])}  {likeliest(explanation.last_rows[row])}"
         text = f"{row:>2}  {parts}  {round(drop, 4) + 0.0:+8.4f}"  # + 0.0 turns -0 into 0
-        if console.color_system is None:  # two characters a pixel, fuller is lighter
-            drawn = "".join(2 * " .:-=+*#%@"[level * 9 // 255] for level in levels)
-            note(f"{text}  {drawn}".rstrip())
+        if console.color_system is None:
+            note(f"{text}  {pixel_text(levels)}".rstrip())
             continue
         line = Text(f"{text}  ", "bold" if drop == largest > 0 else "")
         for level in levels:

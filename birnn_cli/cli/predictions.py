@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from birnn_cli.cli.console import note
+from birnn_cli.cli.console import note, pixel_text
 
 if TYPE_CHECKING:
     from birnn_cli.prediction import Candidate, DigitReading, Pixels, Prediction
@@ -43,9 +43,9 @@ def show_preview(path: str, pixels: "Pixels") -> None:
 
     console = Console(stderr=True)
     note(Path(path).name)
-    if console.color_system is None:  # a pipe, or NO_COLOR: two characters a pixel, fuller is lighter
-        for row in pixels:
-            note("".join(2 * " .:-=+*#%@"[int(level) * 9 // 255] for level in row).rstrip())
+    if console.color_system is None:  # a pipe, or NO_COLOR
+        for row in pixels.tolist():
+            note(pixel_text(row))
         return
     for upper, lower in zip(pixels[::2], pixels[1::2], strict=True):
         line = Text()

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from birnn_cli.errors import OutputExistsError
-from birnn_cli.files import write_atomically
+from birnn_cli.files import check_output, write_atomically
 from birnn_cli.optional import require
 from birnn_cli.reader.decode import encode_png
 from birnn_cli.report.findings import Mistake, ReportInput, mistakes, score_undisputed
@@ -20,23 +19,15 @@ MAX_MISTAKES = 60
 
 
 def prepare(folder: Path, *, force: bool) -> None:
-    """Make sure, before the evaluation begins, that its report can be written.
-
-    Args:
-        folder: The report's folder; made where there is none.
-        force: Whether files in it may be replaced.
+    """Make the report's folder, before the evaluation begins.
 
     Raises:
         ConfigError: matplotlib or Jinja2 is not installed.
-        OutputExistsError: The folder is a file; or it holds files and `force` is False.
-        OSError: The folder cannot be made.
+        OutputExistsError: The folder is a file; or it holds files, and nothing is forced.
     """
     for library in ("matplotlib", "jinja2"):
         require(library, "report")
-    if folder.exists() and not folder.is_dir():
-        raise OutputExistsError(f"{folder} is a file, expected a folder: name another --report")
-    if not force and folder.exists() and any(folder.iterdir()):
-        raise OutputExistsError(f"{folder} holds files already: name another --report, or add --force")
+    check_output(folder, "--report", force=force, folder=True)
     folder.mkdir(parents=True, exist_ok=True)
 
 

@@ -72,7 +72,7 @@ def test_without_a_prediction_there_is_the_usual_line_and_no_file(
         (("7.jpg", "--several", "--explain", "how.png"), "--several"),
         (("7.jpg", "--explain", "how.jpg"), ".png"),
         (("7.jpg", "--explain", "no/how.png"), "no folder no"),
-        (("blank.png", "--explain", "blank.png", "--force"), "the picture itself"),
+        (("blank.png", "--explain", "blank.png", "--force"), "is what is to be read"),
     ],
 )
 def test_what_cannot_be_explained_is_one_line(
