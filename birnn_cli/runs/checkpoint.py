@@ -81,12 +81,14 @@ class Checkpoint:
     Attributes:
         metadata: What the file says of itself.
         weights: Arrays of `Architecture.parameter_shapes`, float32.
-        training: Adam's averages, float32; empty where the training cannot go on.
+        training: The optimizer's averages, float32; empty where the training cannot go on.
+        sha256: Of the file that it was loaded from; empty where there is none.
     """
 
     metadata: CheckpointMetadata
     weights: Arrays
     training: Arrays
+    sha256: str = ""
 
     @property
     def config(self) -> RunConfig:
@@ -131,6 +133,9 @@ def load(path: Path) -> Checkpoint:
         metadata = _parse_metadata(path, header)
         # In pieces, and before the arrays: a file that is not what it says must not fill the memory.
         if _sha256_of(path) != header["sha256"]:
+            with _opened(path) as (_, current_header):
+                if current_header["sha256"] != header["sha256"]:  # a run has saved meanwhile
+                    return load(path)
             raise _damaged(path, "its SHA-256 differs from the one that it states")
         arrays = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
     weights, training = (
@@ -142,7 +147,7 @@ def load(path: Path) -> Checkpoint:
         raise _damaged(path, "its arrays are not those of the network that it describes")
     if not all(np.isfinite(array).all() for array in [*weights.values(), *training.values()]):
         raise _damaged(path, "it holds numbers that are not finite")
-    return Checkpoint(metadata=metadata, weights=weights, training=training)
+    return Checkpoint(metadata=metadata, weights=weights, training=training, sha256=header["sha256"])
 
 
 def load_metadata(path: Path) -> CheckpointMetadata:
@@ -157,14 +162,12 @@ def load_metadata(path: Path) -> CheckpointMetadata:
 
 def describe(path: Path, checkpoint: Checkpoint) -> dict[str, Any]:
     """All that is known of a checkpoint that was loaded from a file, as plain JSON values."""
-    with _opened(path) as (_, header):
-        sha256 = header["sha256"]
     metadata, config = checkpoint.metadata, checkpoint.config
     return {
         "checkpoint": str(path),
         "bytes": path.stat().st_size,
         "format_version": FORMAT_VERSION,
-        "sha256": sha256,
+        "sha256": checkpoint.sha256,
         "verified": True,  # or it would not have been loaded
         "resumable": bool(checkpoint.training),
         "network": asdict(config.architecture),

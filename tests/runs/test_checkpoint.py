@@ -306,3 +306,24 @@ def test_the_first_checkpoint_of_this_format_loads_for_ever() -> None:
         -2.53649,
     ]
     np.testing.assert_allclose(logits[0], expected, atol=1e-5)
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_read_anew_and_described_as_it_was_read(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a run that saves: the header is the old file's, the bytes that are hashed the new one's."""
+    newer = replace(checkpoint.load(path), metadata=replace(small().metadata, step=99))
+    own, calls = checkpoint._sha256_of, []
+
+    def replaced_first(file: Path) -> str:
+        if not calls:
+            checkpoint.save(path, newer)
+        calls.append(file)
+        return own(file)
+
+    monkeypatch.setattr(checkpoint, "_sha256_of", replaced_first)
+    loaded = checkpoint.load(path)
+    assert loaded.metadata.step == 99 and len(calls) == 2
+    described = checkpoint.describe(path, loaded)["sha256"]
+    checkpoint.save(path, small())  # replaced once more: what was read is what is described
+    assert checkpoint.describe(path, loaded)["sha256"] == described
