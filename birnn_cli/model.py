@@ -149,7 +149,7 @@ class Model:
             raise ConfigError(f"split is {split!r}, expected test or validation")
         config = self.metadata.config
         name = os.fspath(dataset or config.dataset)
-        where = data_dir or os.environ.get("BIRNN_DATA_DIR") or datasets.default_data_dir()
+        where = data_dir or datasets.default_data_dir()
         reader = None if name in datasets.NAMES else config.reader
         data = datasets.open_data_set(name, Path(where), reader)
         if samples == DEFAULT_SAMPLES:

@@ -8,7 +8,6 @@ python examples/readouts.py [SEEDS (5)] [IMAGES a training (100000)] [IMAGES in 
 """
 
 import json
-import os
 import platform
 import sys
 from pathlib import Path
@@ -28,7 +27,7 @@ from birnn_cli.runs import checkpoint
 
 HERE = Path(__file__).parent
 RUNS = Path("runs/readouts")
-DATA_DIR = Path(os.environ.get("BIRNN_DATA_DIR") or datasets.default_data_dir())
+DATA_DIR = datasets.default_data_dir()
 # The dashes tell the lines apart in grey print too.
 LINES = {"last": ("#d55e00", "-"), "states": ("#0072b2", "--"), "pool": ("#000000", ":")}
 

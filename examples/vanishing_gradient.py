@@ -10,7 +10,6 @@ It is trained on MNIST, or on drawn digits where MNIST is not available.
 python examples/vanishing_gradient.py [IMAGES of the training (100000)] [FIGURE]
 """
 
-import os
 import platform
 import sys
 from copy import deepcopy
@@ -29,7 +28,7 @@ from birnn_cli.training.batches import LabelledImages
 from birnn_cli.training.loop import TrainingLoop
 
 FIGURE = Path(__file__).with_name("vanishing_gradient.png")
-DATA_DIR = Path(os.environ.get("BIRNN_DATA_DIR") or datasets.default_data_dir())
+DATA_DIR = datasets.default_data_dir()
 SEED, NUM_IMAGES, SCALE = 0, 500, 6
 
 

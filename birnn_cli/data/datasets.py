@@ -1,5 +1,6 @@
 """Find data sets by name: published ones, folders of images, and the strokes that the program draws."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +45,8 @@ class DataSet:
 
 
 def default_data_dir() -> Path:
-    """Where data sets are kept unless the user names another place: the user's cache folder."""
-    return Path(platformdirs.user_cache_dir("birnn"))
+    """Where data sets are kept: the folder that BIRNN_DATA_DIR names, else the user's cache folder."""
+    return Path(os.environ.get("BIRNN_DATA_DIR") or platformdirs.user_cache_dir("birnn"))
 
 
 def open_data_set(

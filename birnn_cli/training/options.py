@@ -135,23 +135,25 @@ def check_unchanged(options: TrainOptions, config: RunConfig, folder: Path) -> N
     asked = {name: getattr(options, name) for name in ("recipe", "seed", "reader", "dataset", "device")}
     asked |= {"deterministic": options.deterministic or None, **options.values}
     asked["init"] = None if options.init_file is None else str(options.init_file)
-    for name in ("dataset", "device"):
-        if asked[name] == "auto":
-            del asked[name]
-    if asked.get("dataset") is not None and Path(config.dataset).is_absolute():
-        asked["dataset"] = str(Path(asked["dataset"]).absolute())
-    if asked.get("device") is not None:
-        asked["device"] = str(resolve_device(asked["device"]))
+    if options.device is not None and options.device != "auto":
+        asked["device"] = str(resolve_device(options.device))
+    if "precision" in asked:
+        asked["precision"] = resolve_precision(asked["precision"], resolve_device(config.device))
+    if options.dataset is not None and Path(config.dataset).is_absolute():
+        asked["dataset"] = str(Path(options.dataset).absolute())
+    elif options.dataset is not None:
+        asked["dataset"] = str(options.dataset)
+    asked = {name: value for name, value in asked.items() if value not in (None, "auto")}
     own = {**vars(config), **vars(config.recipe), "recipe": config.recipe_name}
     _refuse_other(asked, own, f"the run in {folder}", "begin another run")
 
 
 def _refuse_other(asked: Mapping[str, Any], own: Mapping[str, Any], owner: str, other: str) -> None:
-    """Refuse values that were asked for, and are not None, where they differ from the owner's."""
-    for name in asked.keys() & own.keys():
-        if asked[name] is not None and asked[name] != own[name]:
+    """Refuse the first of the values asked for that the owner has otherwise."""
+    for name, value in asked.items():
+        if value != own.get(name, value):
             option = "--" + name.replace("_", "-")
             raise ConfigError(
-                f"{option} {asked[name]} differs from {own[name]}, which {owner} has: "
+                f"{option} {value} differs from {own[name]}, which {owner} has: "
                 f"leave {option} out, or {other}"
             )

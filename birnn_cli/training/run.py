@@ -149,8 +149,12 @@ class Run:
             nonlocal lock
             output = None if wanted.output is None else Path(wanted.output)
             folder, config, lock = folders.lock_for_resuming(output)
-            check_unchanged(wanted, config, folder)
-            resolve_device(config.device)
+            try:
+                check_unchanged(wanted, config, folder)
+                resolve_device(config.device)
+            except BaseException:
+                lock.release()  # the exception may live on, in a notebook, and the lock with it
+                raise
             context.group.store_run_folder(str(folder))
             path = folder / checkpoint.FILE_NAME
             if path.exists():

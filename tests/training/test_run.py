@@ -218,3 +218,40 @@ def test_from_python_a_wrong_option_is_one_line_and_leaves_nothing_behind(
         birnn.train(**{"dataset": "strokes", **options})
     assert message in str(caught.value) and "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_from_python_the_very_options_of_a_run_may_stand_beside_resume(
+    small_data: Path, tmp_path: Path
+) -> None:
+    """What a device changes of them included: no CPU computes in TF32."""
+    options = {"recipe": "fast", "dataset": "mnist", "data_dir": small_data, "device": "cpu"}
+    options |= {"samples": 1000, "hidden_size": 8, "precision": "tf32", "output": tmp_path / "run"}
+    birnn.train(**options)
+    assert birnn.train(resume=True, **options).is_finished
+    drawn = {"dataset": Path("strokes"), "samples": 300, "output": tmp_path / "drawn", "device": "cpu"}
+    birnn.train(**drawn)
+    assert birnn.train(resume=True, **drawn).is_finished
+
+
+def test_from_python_a_refused_resume_says_the_first_difference_and_leaves_the_folder_free(
+    small_data: Path, tmp_path: Path
+) -> None:
+    options = {"dataset": "mnist", "data_dir": small_data, "device": "cpu", "output": tmp_path / "run"}
+    run = Run.begin(**options, samples=2700, hidden_size=8)
+    next(run.steps())
+    del run
+    kept = []  # as a notebook keeps the last exception, and all that it refers to
+    for _ in range(2):
+        with pytest.raises(birnn.ConfigError, match="--recipe fast differs from notebook") as refused:
+            Run.resume(output=tmp_path / "run", recipe="fast", seed=7, layers=3)
+        kept.append(refused)
+    assert birnn.train(resume=True, data_dir=small_data, output=tmp_path / "run").is_finished
+
+
+def test_from_python_data_are_looked_for_where_the_environment_says(
+    small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BIRNN_DATA_DIR", str(small_data))
+    run = birnn.train(samples=300, hidden_size=8, device="cpu", output=tmp_path / "run")
+    assert run.config.dataset == "mnist"
+    assert birnn.load(run.folder).evaluate(samples=20).n == 20
