@@ -78,10 +78,11 @@ def open_data_set(
         images, labels = published.read(data_dir, split)
         return np.array(images[:samples], order="C"), labels[:samples]
 
-    def size(split: Split) -> int:
-        return len(published.read(data_dir, split)[0])
-
-    return DataSet(name, published.classes, published.reader, size, read)
+    return DataSet(
+        *(name, published.classes, published.reader),
+        size=lambda split: len(published.read(data_dir, split)[0]),
+        read=read,
+    )
 
 
 def _open_folder(name: str, reader: Reader) -> DataSet:
@@ -93,18 +94,15 @@ def _open_folder(name: str, reader: Reader) -> DataSet:
         )
     classes, files = find_labelled(root)
 
-    def read(split: Split, samples: int) -> tuple[Images, Labels]:
-        return read_labelled(files[split][:samples], reader)
-
-    return DataSet(str(root), classes, reader, lambda split: len(files[split]), read)
+    return DataSet(
+        *(str(root), classes, reader),
+        size=lambda split: len(files[split]),
+        read=lambda split, samples: read_labelled(files[split][:samples], reader),
+    )
 
 
 def open_or_fall_back(
-    name: str,
-    data_dir: Path,
-    reader: Reader | None,
-    report: Report | None,
-    warn: Callable[[str], None],
+    name: str, data_dir: Path, reader: Reader | None, report: Report | None, warn: Callable[[str], None]
 ) -> DataSet:
     """Find a data set as `open_data_set` does; `auto` is MNIST, or strokes if MNIST is unavailable.
 

@@ -6,15 +6,14 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from birnn_cli.errors import DataUnavailableError
 
-# Seconds without any new byte after which a download is given up.
-SECONDS_WITHOUT_ANSWER = 10.0
+SECONDS_WITHOUT_ANSWER = 10.0  # seconds without any new byte after which a download is given up
 
 # Called with the bytes of the current file that have arrived, and its size in bytes where that is known.
 Report = Callable[[int, int | None], None]
@@ -29,11 +28,10 @@ class _Transfer:
     last_received_at: float = field(default_factory=time.monotonic)
     error: Exception | None = None
 
-    @contextlib.contextmanager
-    def progress_bar(self, total: int | None = None, **_: Any) -> Iterator["_Transfer"]:
-        """Called by torchvision when a file begins."""
+    def progress_bar(self, total: int | None = None, **_: Any) -> Any:
+        """Called by torchvision when a file begins; it uses the result in a `with` statement."""
         self.received, self.total = 0, total
-        yield self
+        return contextlib.nullcontext(self)
 
     def update(self, count: int) -> None:
         """Called by torchvision when `count` more bytes have arrived."""
@@ -47,14 +45,6 @@ def download(name: str, folder: str, data_dir: Path, report: Report | None = Non
     The files arrive in a temporary folder; only complete ones are moved to their place, and none is
     replaced there. So neither an interruption nor a second process leaves a partial data set behind.
     """
-
-    def unavailable(reason: object) -> DataUnavailableError:
-        return DataUnavailableError(
-            f"{name} is not in {data_dir} and cannot be downloaded ({reason}); connect this machine, or "
-            f"put the published files in {data_dir / folder / 'raw'} (another place: --data-dir or "
-            "BIRNN_DATA_DIR)"
-        )
-
     scratch = data_dir / f".download-{uuid.uuid4().hex}"
     try:
         scratch.mkdir(parents=True)
@@ -68,12 +58,16 @@ def download(name: str, folder: str, data_dir: Path, report: Report | None = Non
                 report(transfer.received, transfer.total)
             silence = time.monotonic() - transfer.last_received_at
             if worker.is_alive() and silence > SECONDS_WITHOUT_ANSWER:
-                raise unavailable(f"no answer for {SECONDS_WITHOUT_ANSWER:.0f} seconds")
+                raise TimeoutError(f"no answer for {SECONDS_WITHOUT_ANSWER:.0f} seconds")
         if transfer.error is not None:
-            raise unavailable(str(transfer.error).strip().splitlines()[-1])
+            raise OSError(str(transfer.error).strip().splitlines()[-1])
         _move_into_place(scratch / folder / "raw", data_dir / folder / "raw")
-    except OSError as error:  # such as a full disk
-        raise unavailable(error) from None
+    except OSError as error:  # one of the two above, or such as a full disk
+        raise DataUnavailableError(
+            f"{name} is not in {data_dir} and cannot be downloaded ({error}); connect this machine, or "
+            f"put the published files in {data_dir / folder / 'raw'} (another place: --data-dir or "
+            "BIRNN_DATA_DIR)"
+        ) from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

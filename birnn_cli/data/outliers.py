@@ -6,7 +6,6 @@ Dietterich 2019): the network becomes unsure of other pictures that show no digi
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,21 +13,16 @@ from numpy.typing import NDArray
 
 from birnn_cli.data import strokes
 from birnn_cli.data.strokes import Random
-from birnn_cli.reader.geometry import bounding_box, resize_longer_side
-from birnn_cli.reader.normalise import BOX_SIZE, Pixels, centre_by_mass, pad_to_box
+from birnn_cli.reader.light import resize_longer_side
+from birnn_cli.reader.normalise import BOX_SIZE, Pixels, bounding_box, centre_by_mass, pad_to_box
 
 # Two sets of images (n, 28, 28) uint8 to compose words from: letters, and digits.
 Characters = tuple[Pixels, Pixels]
 
-# The label of a picture that belongs to no class.
-NO_CLASS = -1
-# Templates of letters and signs, in the format of `strokes.txt`.
-LETTERS_FILE = Path(__file__).with_name("letters.txt")
-# How many times larger than MNIST's box shapes are drawn, before they are averaged down.
-SUPERSAMPLING = 8
+NO_CLASS = -1  # the label of a picture that belongs to no class
+SUPERSAMPLING = 8  # how many times larger than MNIST's box shapes are drawn, then averaged down
 CANVAS_SIDE = SUPERSAMPLING * BOX_SIZE
-# The thinnest and the widest pen, in pixels of MNIST's box.
-PEN_WIDTH_RANGE_PIXELS = (0.8, 3.0)
+PEN_WIDTH_RANGE_PIXELS = (0.8, 3.0)  # the thinnest and the widest pen, in pixels of MNIST's box
 
 
 def sample(count: int) -> Pixels:
@@ -37,7 +31,7 @@ def sample(count: int) -> Pixels:
     Every second one is a letter or a sign; the others take turns in KINDS.
     """
     random = np.random.default_rng([count, *b"outliers"])
-    templates = strokes.read_templates(LETTERS_FILE)
+    templates = strokes.read_templates("letters.txt")  # of letters and signs
     boxes = np.zeros((count, BOX_SIZE, BOX_SIZE), np.uint8)
     chosen = random.integers(len(templates), size=count)
     pen_widths = strokes.sample_pen_widths(count, random)
@@ -46,8 +40,7 @@ def sample(count: int) -> Pixels:
         boxes[members] = strokes.write(template, pen_widths[members], random)
     characters = centre_by_mass(boxes), strokes.sample("outliers", strokes.BLOCK_SIZE)[0]
     for number in range(1, count, 2):
-        kind = KINDS[number // 2 % len(KINDS)]
-        picture = kind(random, characters)
+        picture = KINDS[number // 2 % len(KINDS)](random, characters)
         left, top, right, bottom = bounding_box(picture)
         boxes[number] = pad_to_box(resize_longer_side(picture[top:bottom, left:right], BOX_SIZE))
     return centre_by_mass(boxes)

@@ -19,8 +19,7 @@ from birnn_cli.reader.normalise import SIDE
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
-# Images in the validation split: the first ones of the published training images.
-NUM_VALIDATION = 5000
+NUM_VALIDATION = 5000  # images in the validation split: the first ones of the published training images
 
 
 @dataclass(frozen=True)
@@ -118,8 +117,7 @@ _CLOTHES = (
 _KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 _LETTERS = tuple("abcdefghijklmnopqrstuvwxyz")
 
-# Every published data set, by its name on the command line.
-PUBLISHED = {
+PUBLISHED = {  # every published data set, by its name on the command line
     "mnist": PublishedSet("MNIST", _DIGITS, "digit"),
     "fashion-mnist": PublishedSet("FashionMNIST", _CLOTHES, "plain"),
     "kmnist": PublishedSet("KMNIST", _KANA, "plain"),

@@ -18,16 +18,12 @@ from birnn_cli.reader.normalise import BOX_SIZE, centre_by_mass
 Float = NDArray[np.float64]
 Random = np.random.Generator
 
-# The templates of each digit; the file explains its format.
-TEMPLATES_FILE = Path(__file__).with_name("strokes.txt")
 CLASSES = tuple("0123456789")
 
 # Pictures whose random numbers are drawn together. Another value would change every picture.
 BLOCK_SIZE = 1000
-# How many times larger than MNIST's box a digit is drawn, before it is averaged down.
-SUPERSAMPLING = 4
-# Points that a curve is drawn through between two of its control points.
-POINTS_PER_SPAN = 6
+SUPERSAMPLING = 4  # how many times larger than MNIST's box a digit is drawn, before it is averaged down
+POINTS_PER_SPAN = 6  # points that a curve is drawn through between two of its control points
 
 # How much handwriting varies. Lengths are in units of a digit's height, a spread is the standard
 # deviation of a normal distribution, and LOG is the natural logarithm of a factor. The values were
@@ -129,13 +125,13 @@ def _render(path: Float, curve_ends: tuple[int, ...], pen_width: float) -> NDArr
 @cache
 def templates() -> tuple[tuple[Template, ...], ...]:
     """The templates of each digit. The file is read on the first call."""
-    named = read_templates(TEMPLATES_FILE)
+    named = read_templates("strokes.txt")
     return tuple(tuple(template for name, template in named if name == digit) for digit in CLASSES)
 
 
-def read_templates(file: Path) -> list[tuple[str, Template]]:
-    """Read characters and their templates from a file in the format of TEMPLATES_FILE."""
-    lines = file.read_text(encoding="ascii").splitlines()
+def read_templates(name: str) -> list[tuple[str, Template]]:
+    """Read characters and their templates from a file here, in the format that strokes.txt explains."""
+    lines = Path(__file__).with_name(name).read_text(encoding="ascii").splitlines()
     entries = [line.rsplit(": ", 1) for line in lines if not line.startswith("# ")]
     return [(name, _parse(curves)) for name, curves in entries]
 

@@ -13,22 +13,16 @@ from birnn_cli.reader.normalise import Pixels
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 
-# Pixels of the largest picture that is read. It takes less than 1 GiB, two float32 copies included.
-MAX_PIXELS = 64_000_000
-# Bytes of the largest file that is read.
-MAX_BYTES = 256 << 20
-# Pixels on each side that a JPEG keeps at least when it is decoded at a fraction of its size.
-DRAFT_SIDE = 1280
+MAX_PIXELS = 64_000_000  # of the largest picture: less than 1 GiB, two float32 copies included
+MAX_BYTES = 256 << 20  # of the largest file that is read
+DRAFT_SIDE = 1280  # pixels that each side of a JPEG keeps at least when it is decoded at a smaller size
 
 
 def decode(content: bytes, *, full_size: bool = True) -> Pixels:
     """Decode a picture file to upright grey levels: (height, width) uint8.
 
     Of several pages or frames, the first one is decoded. Without `full_size`, a large JPEG is decoded at
-    a fraction of its size.
-
-    Raises:
-        ImageError: The bytes are no such picture, damaged, or too large.
+    a fraction of its size. An ImageError says that the bytes are none of FORMATS, damaged, or too large.
     """
     if not content:
         raise ImageError("the file is empty, expected a picture")
@@ -101,11 +95,8 @@ def find_images(folder: str) -> Iterator[str]:
     """
     try:
         with os.scandir(folder) as entries:
-            found = sorted(
-                (entry.name, entry.is_dir(follow_symlinks=False))
-                for entry in entries
-                if not entry.name.startswith(".")
-            )
+            visible = (entry for entry in entries if not entry.name.startswith("."))
+            found = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in visible)
     except OSError:
         yield folder
         return

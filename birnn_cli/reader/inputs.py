@@ -24,17 +24,11 @@ STDIN = "-"
 
 
 class Source(NamedTuple):
-    """Where a picture comes from.
+    """Where a picture comes from."""
 
-    Attributes:
-        path: Of its file, as the user gave it; `-` for stdin.
-        folder: The folder that it was found in, if it was not named itself.
-        content: The picture itself, where it is in memory: a file's bytes, an array or a PIL image.
-    """
-
-    path: str
-    folder: str | None = None
-    content: Any = None
+    path: str  # of its file, as the user gave it; `-` for stdin
+    folder: str | None = None  # that it was found in, if it was not named itself
+    content: Any = None  # the picture itself, where it is in memory: bytes, an array or a PIL image
 
     @property
     def name(self) -> Path:
@@ -59,9 +53,8 @@ class Source(NamedTuple):
 def find_pictures(paths: Iterable[str], shard: tuple[int, int] | None = None) -> Iterator[Source]:
     """Files as they are, and folders as the pictures in them; a folder without any gives itself.
 
-    Args:
-        paths: Files and folders; gone through twice for a shard.
-        shard: (3, 8) is the third of eight parts, which one after the other make up the whole.
+    The shard (3, 8) is the third of eight parts, which one after the other make up the whole; for a
+    shard, `paths` are gone through twice.
     """
     if shard is None:
         return _find(paths)
@@ -83,13 +76,9 @@ def _find(paths: Iterable[str]) -> Iterator[Source]:
 def read_source(source: Source, reader: Reader, invert: Invert, *, full_size: bool) -> ReaderStages:
     """Read a picture, wherever it is, as `read_stages` does.
 
-    Raises:
-        ImageError: It is not there, or it is no picture.
-        ConfigError: It is in memory, and no picture.
+    Raises an ImageError where it is missing or no picture; a ConfigError where `grey_levels` does.
     """
-    content = source.content
-    if content is None:
-        content = _read_file(source.path)
+    content = _read_file(source.path) if source.content is None else source.content
     if isinstance(content, bytes):
         return read_stages(content, reader, invert, full_size=full_size)
     return read_grey(grey_levels(content), reader, invert)
@@ -122,13 +111,8 @@ def is_in_memory(picture: object) -> TypeGuard[InMemory]:
 def grey_levels(picture: InMemory) -> Pixels:
     """Grey levels (height, width) uint8 of a picture in memory.
 
-    Args:
-        picture: A PIL image; or an array of shape (height, width), (height, width, 3) for RGB or
-            (height, width, 4) for RGBA, uint8, or floating point in 0 to 1.
-
-    Raises:
-        ConfigError: It is something else.
-        ImageError: A PIL image whose file is damaged.
+    It is a PIL image, an ImageError if its file is damaged; or an array (height, width), (height, width,
+    3) for RGB or (height, width, 4) for RGBA, uint8 or floating point in 0 to 1, else a ConfigError.
     """
     if isinstance(picture, Image.Image):
         try:

@@ -10,30 +10,33 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from birnn_cli.reader.geometry import resize_longer_side
-
 # Whether ink is darker than paper; `auto` finds out.
 Invert = Literal["auto", "yes", "no"]
 FloatImage = NDArray[np.float32]
 
-# Pixels on the longer side of the picture that is searched for ink: plenty for a digit of 20 pixels.
-WORKING_SIDE = 640
-# Grey levels (of 255) by which ink must at least differ from the paper.
-MIN_CONTRAST = 10.0
-# Separability (0 to 1, see `_separability`) from which the light counts as even: no surface is fitted.
-EVEN_LIGHT_SEPARABILITY = 0.85
-# Pixels on the shorter side below which a picture is a small drawing, without any uneven light.
-MIN_UNEVENLY_LIT_SIDE = 20
-# How often the surface of light is fitted, each time only to the pixels that were close to the last fit.
-SURFACE_FITS = 6
-# Grey levels: a pixel this close to the fitted surface always takes part in the next fit.
-SURFACE_TOLERANCE = 8.0
-# Pixels on the longer side at which the paper under the strokes is estimated.
-PAPER_SIDE = 128
-# Width of the widest stroke that can be distinguished from the paper, as a fraction of the longer side.
-MAX_STROKE_WIDTH = 0.35
-# Width of an ordinary stroke, as a fraction of the longer side.
-USUAL_STROKE_WIDTH = 0.08
+WORKING_SIDE = 640  # pixels on the longer side of what is searched for ink: plenty for a digit of 20
+MIN_CONTRAST = 10.0  # grey levels (of 255) by which ink must at least differ from the paper
+EVEN_LIGHT_SEPARABILITY = 0.85  # separability from which the light counts as even: no surface is fitted
+MIN_UNEVENLY_LIT_SIDE = 20  # pixels on the shorter side below which a picture is an evenly lit drawing
+SURFACE_FITS = 6  # of the surface of light, each time only to the pixels that were close to the last fit
+SURFACE_TOLERANCE = 8.0  # grey levels: a pixel this close to the surface takes part in the next fit
+PAPER_SIDE = 128  # pixels on the longer side at which the paper under the strokes is estimated
+MAX_STROKE_WIDTH = 0.35  # width of the widest stroke that can be told from paper, as the same fraction
+USUAL_STROKE_WIDTH = 0.08  # width of an ordinary stroke, as a fraction of the longer side
+
+
+def resize_longer_side(
+    picture: NDArray[Any], side: int, enlarge: int = cv2.INTER_LINEAR
+) -> NDArray[Any]:
+    """Resize a picture (height, width), uint8 or float32, so that its longer side has `side` pixels.
+
+    The shorter side keeps the proportions, but has at least one pixel. `enlarge` is OpenCV's
+    interpolation where the picture grows; where it shrinks, areas are averaged.
+    """
+    scale = side / max(picture.shape)
+    height, width = (max(1, round(length * scale)) for length in picture.shape)
+    interpolation = cv2.INTER_AREA if scale < 1 else enlarge
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=interpolation))
 
 
 def shrink(picture: NDArray[Any], max_side: int = WORKING_SIDE) -> FloatImage:

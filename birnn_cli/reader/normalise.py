@@ -3,25 +3,29 @@
 Source: Yadav and Bottou, "Cold Case: the Lost MNIST Digits" (2019), and their QMNIST code.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from birnn_cli.reader.geometry import bounding_box, resize_longer_side
-from birnn_cli.reader.light import FloatImage
+from birnn_cli.reader.light import FloatImage, resize_longer_side
 
 Pixels = NDArray[np.uint8]
+# Left, top, right and bottom in pixels, right and bottom exclusive.
+Box = tuple[int, int, int, int]
 
-# Pixels on each side of an image that the network reads.
-SIDE = 28
-# Pixels on each side of the box that the digit fills in it.
-BOX_SIZE = 20
-# Width of the thinnest stroke, in pixels of the box; MNIST's own strokes are 2 to 4 pixels wide.
-MIN_PEN_WIDTH = 2.0
-# How many times larger than the box strokes are measured and thickened, before they are scaled down.
-THICKENING_SCALE = 3
-# Fraction of the highest contrast from which a pixel counts as inside a stroke.
-STROKE_CONTRAST = 0.35
+SIDE = 28  # pixels on each side of an image that the network reads
+BOX_SIZE = 20  # pixels on each side of the box that the digit fills in it
+MIN_PEN_WIDTH = 2.0  # width of the thinnest stroke, in pixels of the box; MNIST's strokes have 2 to 4
+THICKENING_SCALE = 3  # times larger than the box, strokes are measured and thickened
+STROKE_CONTRAST = 0.35  # fraction of the highest contrast from which a pixel counts as inside a stroke
+
+
+def bounding_box(mask: NDArray[Any]) -> Box:
+    """The smallest box around all pixels of a mask (height, width) that are not 0, or four zeros."""
+    left, top, width, height = cv2.boundingRect((mask != 0).astype(np.uint8))
+    return left, top, left + width, top + height
 
 
 def normalise(contrast: FloatImage, ink: NDArray[np.bool_]) -> Pixels:
@@ -37,8 +41,7 @@ def normalise(contrast: FloatImage, ink: NDArray[np.bool_]) -> Pixels:
     thickened = _thicken(resize_longer_side(strokes, THICKENING_SCALE * BOX_SIZE))
     fitted = resize_longer_side(thickened, BOX_SIZE)
     box = pad_to_box((fitted * 255).clip(0, 255).round().astype(np.uint8))
-    image: Pixels = centre_by_mass(box[None])[0]
-    return image
+    return np.asarray(centre_by_mass(box[None])[0])
 
 
 def _thicken(strokes: FloatImage) -> FloatImage:
@@ -65,22 +68,16 @@ def pad_to_box(ink: Pixels) -> Pixels:
 
 
 def centre_by_mass(boxes: Pixels) -> Pixels:
-    """Place boxes (n, 20, 20) in images (n, 28, 28), uint8, the ink's centre of mass at pixel 14.
-
-    With pixel centres at +0.5, a box with its centre of mass at b starts at pixel int(15 - b) on each
-    axis.
-    """
+    """Place boxes (n, 20, 20) in images (n, 28, 28), uint8, the ink's centre of mass at pixel 14."""
     mass = boxes.astype(np.int64)
     total = mass.sum(axis=(1, 2)).clip(1)
-    pixel_centres = np.arange(BOX_SIZE) + 0.5
-    centre_y = (mass.sum(axis=2) * pixel_centres).sum(axis=1) / total
-    centre_x = (mass.sum(axis=1) * pixel_centres).sum(axis=1) / total
-    top, left = (
-        (15 - centre).astype(np.int64).clip(0, SIDE - BOX_SIZE) for centre in (centre_y, centre_x)
+    offsets = np.arange(BOX_SIZE)
+    centres = (mass.sum(axis=axis) @ (offsets + 0.5) / total for axis in (2, 1))  # y, then x
+    # With pixel centres at +0.5, a box with its centre of mass at b starts at pixel int(15 - b).
+    rows, columns = (  # (n, 20)
+        (15 - centre).astype(np.int64).clip(0, SIDE - BOX_SIZE)[:, None] + offsets for centre in centres
     )
     images = np.zeros((len(boxes), SIDE, SIDE), np.uint8)
-    offsets = np.arange(BOX_SIZE)
-    rows, columns = top[:, None] + offsets, left[:, None] + offsets  # (n, 20)
     images[np.arange(len(boxes))[:, None, None], rows[:, :, None], columns[:, None, :]] = boxes
     return images
 

@@ -7,18 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from birnn_cli.reader.geometry import resize_longer_side
+from birnn_cli.reader.light import resize_longer_side
 from birnn_cli.reader.normalise import Pixels
 from birnn_cli.reader.read import ReaderStages
 
-# Pixels on the longer side of each stage.
-STAGE_SIDE = 196
-# Pixels in height of the line above a stage that names it.
-CAPTION_HEIGHT = 16
-# Pixels between two stages.
-GAP = 4
-# Grey level behind the stages, so that black and white ones have visible edges.
-BACKGROUND = 64
+STAGE_SIDE = 196  # pixels on the longer side of each stage
+CAPTION_HEIGHT = 16  # pixels in height of the line above a stage that names it
+GAP = 4  # pixels between two stages
+BACKGROUND = 64  # grey level behind the stages, so that black and white ones have visible edges
 
 
 def draw_stages(stages: ReaderStages) -> Pixels:
