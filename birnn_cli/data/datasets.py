@@ -78,11 +78,10 @@ def open_data_set(
         images, labels = published.read(data_dir, split)
         return np.array(images[:samples], order="C"), labels[:samples]
 
-    return DataSet(
-        *(name, published.classes, published.reader),
-        size=lambda split: len(published.read(data_dir, split)[0]),
-        read=read,
-    )
+    def size(split: Split) -> int:
+        return len(published.read(data_dir, split)[0])
+
+    return DataSet(name, published.classes, published.reader, size, read)
 
 
 def _open_folder(name: str, reader: Reader) -> DataSet:
@@ -94,11 +93,10 @@ def _open_folder(name: str, reader: Reader) -> DataSet:
         )
     classes, files = find_labelled(root)
 
-    return DataSet(
-        *(str(root), classes, reader),
-        size=lambda split: len(files[split]),
-        read=lambda split, samples: read_labelled(files[split][:samples], reader),
-    )
+    def read(split: Split, samples: int) -> tuple[Images, Labels]:
+        return read_labelled(files[split][:samples], reader)
+
+    return DataSet(str(root), classes, reader, lambda split: len(files[split]), read)
 
 
 def open_or_fall_back(

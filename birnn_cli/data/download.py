@@ -28,8 +28,8 @@ class _Transfer:
     last_received_at: float = field(default_factory=time.monotonic)
     error: Exception | None = None
 
-    def progress_bar(self, total: int | None = None, **_: Any) -> Any:
-        """Called by torchvision when a file begins; it uses the result in a `with` statement."""
+    def progress_bar(self, total: int | None = None, **_: Any) -> "contextlib.nullcontext[_Transfer]":
+        """Called by torchvision when a file begins."""
         self.received, self.total = 0, total
         return contextlib.nullcontext(self)
 

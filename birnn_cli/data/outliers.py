@@ -16,8 +16,7 @@ from birnn_cli.data.strokes import Random
 from birnn_cli.reader.light import resize_longer_side
 from birnn_cli.reader.normalise import BOX_SIZE, Pixels, bounding_box, centre_by_mass, pad_to_box
 
-# Two sets of images (n, 28, 28) uint8 to compose words from: letters, and digits.
-Characters = tuple[Pixels, Pixels]
+Characters = tuple[Pixels, Pixels]  # letters, and digits, to compose words from: (n, 28, 28) uint8 each
 
 NO_CLASS = -1  # the label of a picture that belongs to no class
 SUPERSAMPLING = 8  # how many times larger than MNIST's box shapes are drawn, then averaged down

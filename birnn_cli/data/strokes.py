@@ -20,8 +20,7 @@ Random = np.random.Generator
 
 CLASSES = tuple("0123456789")
 
-# Pictures whose random numbers are drawn together. Another value would change every picture.
-BLOCK_SIZE = 1000
+BLOCK_SIZE = 1000  # pictures whose random numbers are drawn together; to change it changes every picture
 SUPERSAMPLING = 4  # how many times larger than MNIST's box a digit is drawn, before it is averaged down
 POINTS_PER_SPAN = 6  # points that a curve is drawn through between two of its control points
 

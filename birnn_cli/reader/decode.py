@@ -33,10 +33,9 @@ def decode(content: bytes, *, full_size: bool = True) -> Pixels:
     too_large = f"expected at most {MAX_PIXELS // 1_000_000} megapixels: make it smaller"
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise ImageError(
-                    f"the picture is {picture.width} by {picture.height} pixels, {too_large}"
-                )
+            width, height = picture.size
+            if width * height > MAX_PIXELS:
+                raise ImageError(f"the picture is {width} by {height} pixels, {too_large}")
             if picture.format == "PNG":
                 # This checks every chunk's checksum; loading skips some chunks. It uses the picture up.
                 picture.verify()

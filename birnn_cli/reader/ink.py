@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from birnn_cli.reader.light import MIN_CONTRAST, FloatImage, border, otsu_threshold, paper_levels
 
 Mask = NDArray[np.uint8]
-# A row for each connected part of the ink: left, top, width, height and area, in pixels.
-PartStats = NDArray[np.int64]
+PartStats = NDArray[np.int64]  # a row for each connected part: left, top, width, height, area, in pixels
 
 MIN_CONTRAST_IN_NOISE = 6.0  # times the paper's noise by which ink must at least stand out
 CLEAR_CONTRAST_IN_NOISE = 12.0  # times that noise below which ink is searched for in a smoothed picture
@@ -29,8 +28,7 @@ LINE_PIECE = 0.1  # shortest piece of a ruled line, as a fraction of the picture
 LINE_GAP = 0.4  # longest gap between two pieces of one line, as a fraction of the same side
 LINE_END = 0.03  # largest distance of a line's end from the picture's edge, likewise
 LINE_WIDTH = 0.015  # width of the widest ruled line, as a fraction of the picture's side across the line
-# Fraction of the highest digit's height below which ink is a dot, a dash or a broken piece, not a digit.
-MIN_DIGIT_HEIGHT = 0.5
+MIN_DIGIT_HEIGHT = 0.5  # fraction of the highest digit's height below which ink is no digit of its own
 MAX_OVERLAP = 0.25  # overlap of two digits' columns, at most, as a fraction of the narrower one's width
 
 

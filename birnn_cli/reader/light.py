@@ -10,8 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# Whether ink is darker than paper; `auto` finds out.
-Invert = Literal["auto", "yes", "no"]
+Invert = Literal["auto", "yes", "no"]  # whether ink is darker than paper; `auto` finds out
 FloatImage = NDArray[np.float32]
 
 WORKING_SIDE = 640  # pixels on the longer side of what is searched for ink: plenty for a digit of 20
@@ -80,11 +79,9 @@ def _is_dark_on_light(grey: FloatImage) -> bool:
     bright = small > otsu_threshold(small)
     bright_fraction, bright_on_border = float(bright.mean()), float(border(bright).mean())
     if 0.25 < bright_fraction <= 0.75 and 0.2 < bright_on_border < 0.8:
-        dark_strokes, bright_strokes = (
-            float(np.square(picture - _remove_strokes(picture, USUAL_STROKE_WIDTH)).mean())
-            for picture in (-small, small)
-        )
-        return dark_strokes > bright_strokes
+        dark_strokes = -small - _remove_strokes(-small, USUAL_STROKE_WIDTH)
+        bright_strokes = small - _remove_strokes(small, USUAL_STROKE_WIDTH)
+        return bool(np.square(dark_strokes).mean() > np.square(bright_strokes).mean())
     # Ink never covers three quarters of a picture. Below that, most of the border is paper.
     return bright_fraction > 0.75 or (bright_fraction > 0.25 and bright_on_border > 0.5)
 

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from birnn_cli.reader.light import FloatImage, resize_longer_side
 
 Pixels = NDArray[np.uint8]
-# Left, top, right and bottom in pixels, right and bottom exclusive.
-Box = tuple[int, int, int, int]
+Box = tuple[int, int, int, int]  # left, top, right and bottom in pixels, right and bottom exclusive
 
 SIDE = 28  # pixels on each side of an image that the network reads
 BOX_SIZE = 20  # pixels on each side of the box that the digit fills in it
@@ -60,11 +59,8 @@ def _thicken(strokes: FloatImage) -> FloatImage:
 
 def pad_to_box(ink: Pixels) -> Pixels:
     """Put ink of at most 20×20 pixels in the middle of a box: (20, 20) uint8."""
-    height, width = ink.shape
-    box = np.zeros((BOX_SIZE, BOX_SIZE), np.uint8)
-    top, left = (BOX_SIZE - height) // 2, (BOX_SIZE - width) // 2
-    box[top : top + height, left : left + width] = ink
-    return box
+    missing = [BOX_SIZE - length for length in ink.shape]
+    return np.pad(ink, [(length // 2, length - length // 2) for length in missing])
 
 
 def centre_by_mass(boxes: Pixels) -> Pixels:
