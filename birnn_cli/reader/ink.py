@@ -50,7 +50,9 @@ def find_ink(contrast: FloatImage) -> Mask | None:
         return None
     mask = (contrast > FAINT_INK * threshold).astype(np.uint8)
     if min(mask.shape) >= MIN_RULED_SIDE:
-        mask = _remove_ruled_lines(_remove_ruled_lines(mask).T).T  # along the rows, then the columns
+        # Lines along the rows, then along the columns: OpenCV is faster with upright rectangles.
+        for _ in range(2):
+            mask = _remove_ruled_lines(np.asarray(cv2.transpose(mask), np.uint8))
     count, labels, table, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     part_of_pixel, stats = np.asarray(labels, np.int32), np.asarray(table, np.int64)
     is_strong = np.bincount(part_of_pixel[contrast > threshold], minlength=count) > 0
@@ -76,26 +78,26 @@ def _measure(contrast: FloatImage) -> tuple[float, float, float]:
 
 
 def _remove_ruled_lines(mask: Mask) -> Mask:
-    """Remove the lines along the rows of ruled paper from a mask (height, width) of 0 and 1.
+    """Remove the upright lines of ruled paper from a mask (height, width) of 0 and 1.
 
     A ruled line is thin and goes from edge to edge, even if strokes cross it. There are two or more in
     its direction, or else all other ink keeps clear of the picture's border. Strokes that cross it stay
     whole.
     """
-    height, length = mask.shape
-    width, gap = max(2, round(LINE_WIDTH * height)), round(LINE_GAP * length)
-    pieces = _morph(mask, cv2.MORPH_OPEN, 1, max(3, round(LINE_PIECE * length)))
-    pieces = np.where(_morph(pieces, cv2.MORPH_OPEN, width + 1, 1), 0, pieces)
-    bridged = _morph(np.pad(pieces, gap), cv2.MORPH_CLOSE, 1, gap)[gap:-gap, gap:-gap]
+    length, across = mask.shape
+    width, gap = max(2, round(LINE_WIDTH * across)), round(LINE_GAP * length)
+    pieces = _morph(mask, cv2.MORPH_OPEN, max(3, round(LINE_PIECE * length)), 1)
+    pieces = np.where(_morph(pieces, cv2.MORPH_OPEN, 1, width + 1), 0, pieces)
+    bridged = _morph(np.pad(pieces, gap), cv2.MORPH_CLOSE, gap, 1)[gap:-gap, gap:-gap]
     _, part_of_pixel, stats, _ = cv2.connectedComponentsWithStats(bridged, connectivity=8)
-    starts, _, lengths, _, areas = stats[1:].T
+    _, starts, _, lengths, areas = stats[1:].T
     from_edge_to_edge = (starts <= LINE_END * length) & (starts + lengths >= (1 - LINE_END) * length)
     is_line = from_edge_to_edge & (areas <= 2 * width * lengths)
     lines = np.isin(part_of_pixel, 1 + np.flatnonzero(is_line)) & (pieces > 0)
     rest = np.where(lines, 0, mask).astype(np.uint8)
     if not lines.any() or (is_line.sum() == 1 and border(rest).any()):
         return mask
-    return np.where(lines, _morph(rest, cv2.MORPH_CLOSE, 2 * width + 1, 1), rest).astype(np.uint8)
+    return np.where(lines, _morph(rest, cv2.MORPH_CLOSE, 1, 2 * width + 1), rest).astype(np.uint8)
 
 
 def _morph(mask: Mask, operation: int, height: int, width: int) -> Mask:

@@ -59,8 +59,11 @@ def _thicken(strokes: FloatImage) -> FloatImage:
 
 def pad_to_box(ink: Pixels) -> Pixels:
     """Put ink of at most 20×20 pixels in the middle of a box: (20, 20) uint8."""
-    missing = [BOX_SIZE - length for length in ink.shape]
-    return np.pad(ink, [(length // 2, length - length // 2) for length in missing])
+    height, width = ink.shape
+    box = np.zeros((BOX_SIZE, BOX_SIZE), np.uint8)
+    top, left = (BOX_SIZE - height) // 2, (BOX_SIZE - width) // 2
+    box[top : top + height, left : left + width] = ink
+    return box
 
 
 def centre_by_mass(boxes: Pixels) -> Pixels:
