@@ -13,7 +13,7 @@ from birnn_cli.reader.normalise import Pixels
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 
-MAX_PIXELS = 64_000_000  # of the largest picture: less than 1 GiB, two float32 copies included
+MAX_PIXELS = 64_000_000  # of the largest picture; it takes less than 1 GiB, two float32 copies included
 MAX_BYTES = 256 << 20  # of the largest file that is read
 DRAFT_SIDE = 1280  # pixels that each side of a JPEG keeps at least when it is decoded at a smaller size
 

@@ -17,7 +17,7 @@ Box = tuple[int, int, int, int]  # left, top, right and bottom in pixels, right 
 SIDE = 28  # pixels on each side of an image that the network reads
 BOX_SIZE = 20  # pixels on each side of the box that the digit fills in it
 MIN_PEN_WIDTH = 2.0  # width of the thinnest stroke, in pixels of the box; MNIST's strokes have 2 to 4
-THICKENING_SCALE = 3  # times larger than the box, strokes are measured and thickened
+THICKENING_SCALE = 3  # how many times larger than the box strokes are measured and thickened
 STROKE_CONTRAST = 0.35  # fraction of the highest contrast from which a pixel counts as inside a stroke
 
 
