@@ -20,8 +20,8 @@ MIN_UNEVENLY_LIT_SIDE = 20  # pixels on the shorter side below which a picture i
 SURFACE_FITS = 6  # fits of the surface of light, each only to the pixels that were close to the last one
 SURFACE_TOLERANCE = 8.0  # grey levels: a pixel this close to the surface takes part in the next fit
 PAPER_SIDE = 128  # pixels on the longer side at which the paper under the strokes is estimated
-MAX_STROKE_WIDTH = 0.35  # width of the widest stroke that can be told from paper, as the same fraction
-USUAL_STROKE_WIDTH = 0.08  # width of an ordinary stroke, as a fraction of the longer side
+MAX_STROKE_WIDTH = 0.35  # of the widest stroke told from paper, as a fraction of the longer side
+USUAL_STROKE_WIDTH = 0.08  # of an ordinary stroke, as a fraction of the longer side
 
 
 def resize_longer_side(
