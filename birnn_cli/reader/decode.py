@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from birnn_cli.errors import ImageError
-from birnn_cli.reader.normalise import Pixels
+from birnn_cli.reader.colour import to_grey
+from birnn_cli.reader.light import Pixels
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
@@ -41,8 +42,8 @@ def decode(content: bytes, *, full_size: bool = True) -> Pixels:
                 picture.verify()
         with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
             if not full_size:
-                picture.draft("L", (DRAFT_SIDE, DRAFT_SIDE))
-            return to_grey(picture)
+                picture.draft(None, (DRAFT_SIDE, DRAFT_SIDE))
+            return to_grey(ImageOps.exif_transpose(picture))
     except UnidentifiedImageError:
         raise ImageError(f"this is no picture, expected {', '.join(FORMATS)}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -50,33 +51,6 @@ def decode(content: bytes, *, full_size: bool = True) -> Pixels:
     # Pillow passes on whatever exception a decoder raises.
     except (OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError) as error:
         raise ImageError(f"the picture is damaged ({error}): export or copy it again") from None
-
-
-def to_grey(picture: Image.Image) -> Pixels:
-    """The grey levels of a Pillow picture of any mode, turned upright by EXIF: (height, width) uint8.
-
-    Transparent pixels become paper, so that ink on a transparent background is read as ink.
-    """
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        levels = np.asarray(picture, np.float64)
-        # Pillow's own conversion would cut such levels off at 255. They are 16 bits deep, unless none of
-        # them is above 255; floats may also go from 0 to 1.
-        highest = levels.max(initial=0)
-        white = 65535 if highest > 255 else 1 if picture.mode == "F" and highest <= 1 else 255
-        return (levels * (255 / white)).clip(0, 255).round().astype(np.uint8)
-    if picture.mode == "LAB":  # Pillow converts it to no other mode; its first channel is the lightness
-        return np.asarray(picture.getchannel(0))
-    if not picture.has_transparency_data:
-        return np.asarray(picture.convert("L"))
-    grey_alpha = np.asarray(picture.convert("RGBA").convert("LA"))
-    grey, alpha = grey_alpha[..., 0].astype(np.float32), grey_alpha[..., 1].astype(np.float32) / 255
-    opaque = grey[alpha > 0.5]
-    if 2 * len(opaque) > grey.size:  # mostly opaque: the transparent rest continues the paper
-        paper = float(np.median(opaque))
-    else:  # mostly transparent: what is opaque is ink, so that paper is dark only under light ink
-        paper = 0.0 if len(opaque) and opaque.mean() >= 128 else 255.0
-    return (grey * alpha + paper * (1 - alpha)).round().astype(np.uint8)
 
 
 def encode_png(pixels: Pixels) -> bytes:

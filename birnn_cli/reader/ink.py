@@ -13,7 +13,8 @@ PartStats = NDArray[np.int64]  # a row for each connected part: left, top, width
 
 MIN_CONTRAST_IN_NOISE = 6.0  # times the paper's noise by which ink must at least stand out
 CLEAR_CONTRAST_IN_NOISE = 12.0  # times that noise below which ink is searched for in a smoothed picture
-SMOOTHING = 1 / 200  # standard deviation of that Gaussian smoothing, as a fraction of the longer side
+# Standard deviations of that Gaussian smoothing, one after the other, as fractions of the longer side.
+SMOOTHING = (1 / 200, 1 / 120)
 FAINT_INK = 0.6  # fraction of the threshold that is enough for a pixel connected with ink above it
 SPECK_AREA = 0.04  # fraction of the largest part's area below which a part of the ink is a speck
 SPECK_SIDE = 0.12  # fraction of the largest part's longer side below which a part of the ink is a speck
@@ -28,6 +29,7 @@ LINE_PIECE = 0.1  # shortest piece of a ruled line, as a fraction of the picture
 LINE_GAP = 0.4  # longest gap between two pieces of one line, as a fraction of the same side
 LINE_END = 0.03  # largest distance of a line's end from the picture's edge, likewise
 LINE_WIDTH = 0.015  # width of the widest ruled line, as a fraction of the picture's side across the line
+SOFT_EDGE = 2  # pixels above and below a line that belong to it
 MIN_DIGIT_HEIGHT = 0.5  # fraction of the highest digit's height below which ink is no digit of its own
 MAX_OVERLAP = 0.25  # overlap of two digits' columns, at most, as a fraction of the narrower one's width
 
@@ -41,8 +43,10 @@ def find_ink(contrast: FloatImage) -> Mask | None:
     255; None when there is no ink.
     """
     threshold, ink_contrast, noise = _measure(contrast)
-    if ink_contrast < CLEAR_CONTRAST_IN_NOISE * noise:
-        sigma = max(contrast.shape) * SMOOTHING
+    for smoothing in SMOOTHING:
+        if ink_contrast >= CLEAR_CONTRAST_IN_NOISE * noise:
+            break
+        sigma = max(contrast.shape) * smoothing
         contrast = np.asarray(cv2.GaussianBlur(contrast, (0, 0), sigma), np.float32)
         contrast -= np.median(paper_levels(contrast))
         threshold, ink_contrast, noise = _measure(contrast)
@@ -50,9 +54,7 @@ def find_ink(contrast: FloatImage) -> Mask | None:
         return None
     mask = (contrast > FAINT_INK * threshold).astype(np.uint8)
     if min(mask.shape) >= MIN_RULED_SIDE:
-        # Lines along the rows, then along the columns: OpenCV is faster with upright rectangles.
-        for _ in range(2):
-            mask = _remove_ruled_lines(np.asarray(cv2.transpose(mask), np.uint8))
+        mask = _remove_ruled_lines(mask)
     count, labels, table, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     part_of_pixel, stats = np.asarray(labels, np.int32), np.asarray(table, np.int64)
     is_strong = np.bincount(part_of_pixel[contrast > threshold], minlength=count) > 0
@@ -78,26 +80,46 @@ def _measure(contrast: FloatImage) -> tuple[float, float, float]:
 
 
 def _remove_ruled_lines(mask: Mask) -> Mask:
-    """Remove the upright lines of ruled paper from a mask (height, width) of 0 and 1.
+    """Remove the lines of ruled and squared paper from a mask (height, width) of 0 and 1.
 
-    A ruled line is thin and goes from edge to edge, even if strokes cross it. There are two or more in
-    its direction, or else all other ink keeps clear of the picture's border. Strokes that cross it stay
-    whole.
+    There are two or more lines in a direction, or else all other ink keeps clear of the picture's
+    border. Strokes that cross a line stay whole.
     """
-    length, across = mask.shape
-    width, gap = max(2, round(LINE_WIDTH * across)), round(LINE_GAP * length)
-    pieces = _morph(mask, cv2.MORPH_OPEN, max(3, round(LINE_PIECE * length)), 1)
-    pieces = np.where(_morph(pieces, cv2.MORPH_OPEN, 1, width + 1), 0, pieces)
-    bridged = _morph(np.pad(pieces, gap), cv2.MORPH_CLOSE, gap, 1)[gap:-gap, gap:-gap]
+    rows, num_rows = _find_lines(mask)
+    columns, num_columns = _find_lines(mask.T)
+    rest = np.where(rows | columns.T, 0, mask).astype(np.uint8)
+    keeps_clear = not border(rest).any()
+    if num_rows > 1 or (num_rows and keeps_clear):
+        mask = _lift_lines(mask, rows)
+    if num_columns > 1 or (num_columns and keeps_clear):
+        mask = _lift_lines(mask.T, columns).T
+    return mask
+
+
+def _find_lines(mask: Mask) -> tuple[NDArray[np.bool_], int]:
+    """The lines along the rows of a mask, with the soft edges above and below them, and their number.
+
+    A line is thin and goes from edge to edge of the picture, even if strokes cross it.
+    """
+    height, length = mask.shape
+    width, gap = max(2, round(LINE_WIDTH * height)), round(LINE_GAP * length) | 1
+    pieces = _morph(mask, cv2.MORPH_OPEN, 1, max(3, round(LINE_PIECE * length)))
+    pieces = np.where(_morph(pieces, cv2.MORPH_OPEN, width + 1, 1), 0, pieces)
+    bridged = _morph(np.pad(pieces, gap), cv2.MORPH_CLOSE, 1, gap)[gap:-gap, gap:-gap]
     _, part_of_pixel, stats, _ = cv2.connectedComponentsWithStats(bridged, connectivity=8)
-    _, starts, _, lengths, areas = stats[1:].T
+    starts, _, lengths, _, areas = stats[1:].T
     from_edge_to_edge = (starts <= LINE_END * length) & (starts + lengths >= (1 - LINE_END) * length)
     is_line = from_edge_to_edge & (areas <= 2 * width * lengths)
     lines = np.isin(part_of_pixel, 1 + np.flatnonzero(is_line)) & (pieces > 0)
+    with_edges = _morph(lines.astype(np.uint8), cv2.MORPH_DILATE, 2 * SOFT_EDGE + 1, 1)
+    return np.asarray(with_edges, np.bool_), int(is_line.sum())
+
+
+def _lift_lines(mask: Mask, lines: NDArray[np.bool_]) -> Mask:
+    """A mask without the lines along its rows; where strokes go on above and below, they stay."""
     rest = np.where(lines, 0, mask).astype(np.uint8)
-    if not lines.any() or (is_line.sum() == 1 and border(rest).any()):
-        return mask
-    return np.where(lines, _morph(rest, cv2.MORPH_CLOSE, 1, 2 * width + 1), rest).astype(np.uint8)
+    across = 2 * (max(2, round(LINE_WIDTH * mask.shape[0])) + SOFT_EDGE) + 1
+    return np.where(lines, _morph(rest, cv2.MORPH_CLOSE, across, 1), rest).astype(np.uint8)
 
 
 def _morph(mask: Mask, operation: int, height: int, width: int) -> Mask:

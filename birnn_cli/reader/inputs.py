@@ -9,11 +9,12 @@ from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from birnn_cli.errors import ConfigError, ImageError
 from birnn_cli.reader import Reader
-from birnn_cli.reader.decode import ENDINGS, MAX_BYTES, find_images, to_grey
+from birnn_cli.reader.colour import to_grey
+from birnn_cli.reader.decode import ENDINGS, MAX_BYTES, find_images
 from birnn_cli.reader.light import Invert
 from birnn_cli.reader.normalise import Pixels
 from birnn_cli.reader.read import ReaderStages, read_grey, read_stages
@@ -116,7 +117,7 @@ def grey_levels(picture: InMemory) -> Pixels:
     """
     if isinstance(picture, Image.Image):
         try:
-            return to_grey(picture)
+            return to_grey(ImageOps.exif_transpose(picture))
         except (OSError, SyntaxError, ValueError) as error:
             raise ImageError(f"the picture is damaged ({error})") from None
     if picture.ndim not in (2, 3) or picture.shape[2:] not in ((), (3,), (4,)) or not picture.size:

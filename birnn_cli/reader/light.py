@@ -1,27 +1,42 @@
-"""Subtract the paper and the uneven light on it: what remains is how much each pixel stands out.
+"""The light on the paper: which way ink differs from paper, how wide the strokes are, and what the paper is.
+
+Strokes have two edges near each other; shadows, glare and the edges of a table have one. So ink is what
+differs from the paper on both of its sides, and the paper under it is the picture without its strokes.
 
 Thresholds, morphology and labelling are OpenCV's: together with NumPy it is imported in a fifth of the
 time of scikit-image and half the time of scipy.ndimage, and every prediction waits for this import.
 """
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+
+
 Invert = Literal["auto", "yes", "no"]  # whether ink is darker than paper; `auto` finds out
 FloatImage = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
 
 WORKING_SIDE = 640  # pixels on the longer side of what is searched for ink: plenty for a digit of 20
+SMALL_SIDE = 160  # pixels on the longer side at which strokes are measured, and the paper under them
+MIN_UNEVENLY_LIT_SIDE = 48  # pixels on the shorter side from which a picture may be a photograph
+EVEN_LIGHT = 0.85  # fraction of the variance between two levels from which a smaller one is a drawing
 MIN_CONTRAST = 10.0  # grey levels (of 255) by which ink must at least differ from the paper
-EVEN_LIGHT_SEPARABILITY = 0.85  # separability from which the light counts as even: no surface is fitted
-MIN_UNEVENLY_LIT_SIDE = 20  # pixels on the shorter side below which a picture is a small, even drawing
-SURFACE_FITS = 6  # fits of the surface of light, each only to the pixels that were close to the last one
-SURFACE_TOLERANCE = 8.0  # grey levels: a pixel this close to the surface takes part in the next fit
-PAPER_SIDE = 128  # pixels on the longer side at which the paper under the strokes is estimated
-MAX_STROKE_WIDTH = 0.35  # of the widest stroke told from paper, as a fraction of the longer side
-USUAL_STROKE_WIDTH = 0.08  # of an ordinary stroke, as a fraction of the longer side
+# Widths of strokes that are tried, as fractions of the longer side; wider ones cannot be told from paper.
+STROKE_WIDTHS = (0.03, 0.055, 0.08, 0.12, 0.17, 0.24, 0.35)
+CLEAR_STROKE = 0.5  # fraction of the highest contrast from which a pixel is surely in a stroke
+MIN_STROKES = 0.003  # fraction of the picture that strokes cover at least
+MIN_STROKE_LENGTH = 0.12  # fraction of the longer side that the longest piece of them has at least
+MAX_GROWTH = 1.25  # times the pixels in strokes that a wider square may find, and no more
+LINE_LENGTH = 0.4  # fraction of a side from which a thin straight piece is a line, not a stroke
+LINE_WIDTH = 0.05  # fraction of a side up to which it is thin
+WHOLE_BORDER = 0.97  # fraction of a picture's border that is all of it
+CLEAR_POLARITY = 3.0  # times more strokes of one kind than of the other that leave no doubt
+MIN_LEVEL = 0.25  # of the paper's usual level: darker paper is taken to be this light
 
 
 def resize_longer_side(
@@ -43,92 +58,168 @@ def shrink(picture: NDArray[Any], max_side: int = WORKING_SIDE) -> FloatImage:
     return np.asarray(resize_longer_side(picture, min(max_side, max(picture.shape))), np.float32)
 
 
-def subtract_paper(grey: FloatImage, invert: Invert) -> FloatImage | None:
-    """How much each pixel of (height, width) differs from the paper towards the ink, in grey levels.
+def resize_mask(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    """A mask at another size."""
+    resized = cv2.resize(mask.astype(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return np.asarray(resized, np.bool_)
 
-    So paper is about 0 and ink is above it; None when the picture has no contrast. Three things are
-    subtracted in turn: light that changes slowly across the page, as a fitted quadratic surface; what
-    remains of uneven light, such as shadows and the edge of a desk, as the picture with its strokes
-    removed (a morphological opening); and the paper's own shade, as the median of the paper.
+
+@dataclass(frozen=True)
+class Strokes:
+    """What is narrow in a picture, and darker (or else lighter) than what lies on both of its sides."""
+
+    is_dark: bool
+    # For each of STROKE_WIDTHS, how much each pixel differs from its surroundings: (height, width) uint8.
+    contrasts: tuple[Pixels, ...]
+    # The number of the width that holds the strokes: the first one beyond which wider squares find
+    # no more of them, or else the last.
+    width: int
+
+    @property
+    def contrast(self) -> Pixels:
+        """How much each pixel of the strokes differs from its surroundings."""
+        return self.contrasts[self.width]
+
+
+def find_strokes(small: Pixels, is_dark: bool, mask: Mask | None = None) -> Strokes:
+    """Find the strokes in a picture of at most SMALL_SIDE pixels a side, within a mask if one is given."""
+    kind, outside = (cv2.MORPH_BLACKHAT, 0) if is_dark else (cv2.MORPH_TOPHAT, 255)
+    source = small if mask is None else np.where(mask, small, np.uint8(outside))
+    contrasts = []
+    for side in _square_sides(small):
+        found = np.asarray(cv2.morphologyEx(source, kind, np.ones((side, side), np.uint8)), np.uint8)
+        contrasts.append(found if mask is None else np.where(mask, found, np.uint8(0)))
+    inside = contrasts[-1] if mask is None else contrasts[-1][mask]
+    clear = CLEAR_STROKE * float(np.percentile(inside, 99.5))
+    counts = [_count_without_lines(contrast > clear) for contrast in contrasts]
+    last = len(counts) - 1
+    plateaus = (
+        number
+        for number in range(last)
+        if counts[number] >= MIN_STROKES * inside.size
+        and counts[number + 1] <= MAX_GROWTH * counts[number]
+        and _longest(contrasts[number] > clear) >= MIN_STROKE_LENGTH * max(small.shape)
+    )
+    return Strokes(is_dark, tuple(contrasts), next(plateaus, last))
+
+
+def _square_sides(small: Pixels) -> list[int]:
+    """Odd sides of squares, in pixels: three or more, and no more than the picture has."""
+    most = 2 * (min(small.shape) // 2) - 1
+    return [max(3, min(round(width * max(small.shape)) | 1, most)) for width in STROKE_WIDTHS]
+
+
+def _longest(strokes: Mask) -> int:
+    """The longer side of the largest connected piece of strokes, in pixels."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(strokes.astype(np.uint8), connectivity=8)
+    return int(stats[1:, 2:4].max(initial=0))
+
+
+def _count_without_lines(strokes: Mask) -> int:
+    """How many pixels are in strokes, without those of ruled lines and frames."""
+    found = strokes.astype(np.uint8)
+    for turned in (found, found.T):
+        width = max(2, round(LINE_WIDTH * turned.shape[0]))
+        # A line that climbs a little is thickened, so that it has long runs.
+        thick = cv2.dilate(turned, np.ones((3, 1), np.uint8))
+        run = max(9, round(LINE_LENGTH * turned.shape[1]))
+        runs = cv2.morphologyEx(thick, cv2.MORPH_OPEN, np.ones((1, run), np.uint8))
+        too_wide = cv2.morphologyEx(runs, cv2.MORPH_OPEN, np.ones((width, 1), np.uint8))
+        turned[(runs > 0) & (too_wide == 0)] = 0
+    return int(found.sum())
+
+
+def find_polarities(grey: FloatImage, mask: Mask | None = None) -> list[bool]:
+    """Whether ink is darker than paper, the likelier answer first; one answer alone where it is clear.
+
+    Two things are asked: which strokes are stronger, dark or light ones, measured with the narrower of
+    their two widths; and which level is paper, since it is most of the picture or of its border.
     """
-    if min(grey.shape) < 3 or np.ptp(grey) < MIN_CONTRAST:
-        return None
-    may_be_unevenly_lit = min(grey.shape) >= MIN_UNEVENLY_LIT_SIDE
-    separability = _separability(grey)
-    if may_be_unevenly_lit and separability < EVEN_LIGHT_SEPARABILITY:
-        evenly_lit = grey - _fit_light(grey)
-        if np.ptp(evenly_lit) < MIN_CONTRAST:
-            return None
-        if _separability(evenly_lit) > separability:
-            grey = evenly_lit
-    if invert == "auto":
-        invert = "yes" if _is_dark_on_light(grey) else "no"
-    bright_ink = -grey if invert == "yes" else grey
-    if may_be_unevenly_lit:
-        paper = _remove_strokes(shrink(bright_ink, PAPER_SIDE), MAX_STROKE_WIDTH)
-        bright_ink = bright_ink - cv2.resize(paper, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.asarray(bright_ink - np.median(paper_levels(bright_ink)), np.float32)
+    if mask is None:
+        paper_is_light, is_certain = _is_paper_light(grey)
+    else:  # most of a sheet is paper
+        paper_is_light, is_certain = bool((grey > otsu_threshold(grey[mask]))[mask].mean() > 0.5), False
+    if is_certain:
+        return [paper_is_light]
+    if is_drawing(grey):
+        return [paper_is_light, not paper_is_light]
+    small, small_mask = _to_small(grey, mask)
+    dark, light = (find_strokes(small, is_dark, small_mask) for is_dark in (True, False))
+    width = min(dark.width, light.width)
+    dark_strength, light_strength = (
+        float(np.square(strokes.contrasts[width], dtype=np.float32).sum()) for strokes in (dark, light)
+    )
+    is_dark = dark_strength >= light_strength
+    stronger, weaker = max(dark_strength, light_strength), min(dark_strength, light_strength)
+    is_clear = is_dark == paper_is_light and stronger > CLEAR_POLARITY * weaker
+    return [is_dark] if is_clear else [is_dark, not is_dark]
 
 
-def _is_dark_on_light(grey: FloatImage) -> bool:
-    """Whether ink is darker than paper. Paper is most of a picture, or else most of its border.
+def is_drawing(grey: FloatImage) -> bool:
+    """Whether a picture is small, and of two levels: drawn, so that there is no light to subtract.
 
-    Where neither is clear, as in a shadow or in noise, the strokes decide: ink is what is narrow.
+    The fraction of the variance that is between two classes is Otsu's measure eta (1979).
     """
-    small = shrink(grey, PAPER_SIDE)
+    if min(grey.shape) >= MIN_UNEVENLY_LIT_SIDE:
+        return False
+    bright = grey > otsu_threshold(grey)
+    fraction = float(bright.mean())
+    if not 0 < fraction < 1:
+        return True
+    between = fraction * (1 - fraction) * float(grey[bright].mean() - grey[~bright].mean()) ** 2
+    return between >= EVEN_LIGHT * float(grey.var())
+
+
+def _is_paper_light(grey: FloatImage) -> tuple[bool, bool]:
+    """Whether the lighter of two classes of levels is most of a picture, or else most of its border.
+
+    Also whether that is certain: ink never covers three quarters of a drawing, and what is light all
+    around a picture is paper. What is dark all around may be a shadow, or paper around glare.
+    """
+    small = shrink(grey, SMALL_SIDE)
     bright = small > otsu_threshold(small)
-    bright_fraction, bright_on_border = float(bright.mean()), float(border(bright).mean())
-    if 0.25 < bright_fraction <= 0.75 and 0.2 < bright_on_border < 0.8:
-        dark_strokes = -small - _remove_strokes(-small, USUAL_STROKE_WIDTH)
-        bright_strokes = small - _remove_strokes(small, USUAL_STROKE_WIDTH)
-        return bool(np.square(dark_strokes).mean() > np.square(bright_strokes).mean())
-    # Ink never covers three quarters of a picture. Below that, most of the border is paper.
-    return bright_fraction > 0.75 or (bright_fraction > 0.25 and bright_on_border > 0.5)
+    fraction, fraction_of_border = float(bright.mean()), float(border(bright).mean())
+    if not 0.25 < fraction <= 0.75:
+        is_light = fraction > 0.75
+        return is_light, is_drawing(grey) or (is_light and fraction_of_border > WHOLE_BORDER)
+    is_light = fraction_of_border > 0.5
+    if is_drawing(grey):
+        return is_light, not 0.3 < fraction_of_border < 0.7
+    return is_light, fraction_of_border > WHOLE_BORDER
+
+
+def subtract_paper(grey: FloatImage, is_dark: bool, mask: Mask | None = None) -> FloatImage:
+    """How much each pixel of (height, width) differs from the paper under it, in grey levels.
+
+    So paper is about 0 and ink is above it; what is outside of the mask is 0. The paper is the picture
+    without its strokes, a morphological closing where they are dark. A shadow takes away the same
+    fraction of the light on paper and on dark ink, so their difference is divided by the paper's level.
+    """
+    contrast = -grey if is_dark else grey
+    if not is_drawing(grey):
+        small, small_mask = _to_small(grey, mask)
+        side = 2 * _square_sides(small)[find_strokes(small, is_dark, small_mask).width] + 1
+        kind, outside = (cv2.MORPH_CLOSE, 0) if is_dark else (cv2.MORPH_OPEN, 255)
+        source = small if small_mask is None else np.where(small_mask, small, np.uint8(outside))
+        paper = cv2.morphologyEx(source, kind, np.ones((side, side), np.uint8)).astype(np.float32)
+        paper = cv2.resize(paper, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        contrast = (paper - grey if is_dark else grey - paper).clip(0, None)
+        if is_dark:
+            usual = float(np.median(paper if mask is None else paper[mask]))
+            contrast *= usual / np.maximum(paper, max(1.0, MIN_LEVEL * usual))
+    inside = contrast if mask is None else contrast[mask]
+    contrast = contrast - np.median(paper_levels(inside))
+    return np.asarray(contrast if mask is None else np.where(mask, contrast, 0), np.float32)
+
+
+def _to_small(grey: FloatImage, mask: Mask | None) -> tuple[Pixels, Mask | None]:
+    small = shrink(grey, SMALL_SIDE).clip(0, 255).round().astype(np.uint8)
+    return small, None if mask is None else resize_mask(mask, small.shape)
 
 
 def border(picture: NDArray[Any]) -> NDArray[Any]:
     """The pixels along the four edges of a picture (height, width), as one flat array."""
     return np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
-
-
-def _separability(grey: FloatImage) -> float:
-    """How clearly grey levels fall into two classes: the fraction of their variance between the classes.
-
-    Source: Otsu, "A threshold selection method from gray-level histograms" (1979), the measure eta.
-    """
-    bright = grey > otsu_threshold(grey)
-    fraction = float(bright.mean())
-    between = fraction * (1 - fraction) * float(grey[bright].mean() - grey[~bright].mean()) ** 2
-    return between / float(grey.var())
-
-
-def _remove_strokes(bright_ink: FloatImage, width: float) -> FloatImage:
-    """Remove what is light and narrower than `width`, a fraction of the longer side (an opening)."""
-    side = round(width * max(bright_ink.shape)) | 1  # an odd number of pixels has a middle
-    kernel = np.ones((side, side), np.uint8)
-    opened = cv2.morphologyEx(bright_ink, cv2.MORPH_OPEN, kernel, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(opened, np.float32)
-
-
-def _fit_light(grey: FloatImage) -> FloatImage:
-    """The slowly changing light on the paper: a quadratic surface of the picture's shape, float32.
-
-    The first fit takes the larger of two classes of grey levels. Each further fit takes the pixels close
-    to the last one, so that ink and shadows have no influence.
-    """
-    height, width = grey.shape
-    y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
-    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)  # (height, width, 6)
-    # About 64 pixels in each direction are enough for six coefficients.
-    grid = (slice(None, None, max(1, height // 64)), slice(None, None, max(1, width // 64)))
-    levels, level_terms = grey[grid].ravel(), terms[grid].reshape(-1, 6)
-    bright = levels > otsu_threshold(levels)
-    on_paper = bright if bright.mean() > 0.5 else ~bright
-    for _ in range(SURFACE_FITS):
-        coefficients, *_ = np.linalg.lstsq(level_terms[on_paper], levels[on_paper], rcond=None)
-        distance = np.abs(levels - level_terms @ coefficients)
-        on_paper = distance <= max(SURFACE_TOLERANCE, 4.5 * float(np.median(distance[on_paper])))
-    return np.asarray(terms @ coefficients, np.float32)
 
 
 def paper_levels(bright_ink: FloatImage) -> FloatImage:

@@ -1,7 +1,7 @@
 """Read a picture: from a file, or from grey levels, to the 28×28 pixels of each digit in it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from birnn_cli.reader import Reader
 from birnn_cli.reader.decode import decode
 from birnn_cli.reader.ink import find_ink
-from birnn_cli.reader.light import FloatImage, Invert, shrink, subtract_paper
+from birnn_cli.reader.light import MIN_CONTRAST, FloatImage, Invert, Mask, border, find_polarities, shrink, subtract_paper
+from birnn_cli.reader.sheet import find_sheet
 from birnn_cli.reader.normalise import SIDE, Box, Pixels, bounding_box, is_normalised, normalise
 
 
@@ -26,6 +27,11 @@ class ReaderStages:
     # The whole picture at 28×28, where no ink was looked for: the reader is `plain`, or the picture
     # follows MNIST's convention already.
     resized: Pixels | None = None
+    second: "ReaderStages | None" = None
+
+    @property
+    def candidates(self):
+        return [s.pixels for s in (self, self.second) if s is not None]
 
     @cached_property
     def pixels(self) -> Pixels | None:
@@ -87,5 +93,33 @@ def read_grey(grey: Pixels, reader: Reader = "digit", invert: Invert = "auto") -
         return ReaderStages(grey, resized=255 - resized if invert == "yes" else resized)
     if invert == "auto" and is_normalised(grey):
         return ReaderStages(grey, resized=grey)
-    contrast = subtract_paper(shrink(grey), invert)
-    return ReaderStages(grey, contrast, None if contrast is None else find_ink(contrast))
+    picture = shrink(grey)
+    if min(picture.shape) < 3 or np.ptp(picture) < MIN_CONTRAST:
+        return ReaderStages(grey)
+    sheet = find_sheet(picture) if invert == "auto" else None
+    readings = [] if sheet is None else [_read_region(grey, picture, sheet, True)]
+    polarities = find_polarities(picture) if invert == "auto" else [invert == "yes"]
+    if sheet is not None:
+        polarities = polarities[:1]
+    readings += [_read_region(grey, picture, None, is_dark) for is_dark in polarities]
+    stages = [each for each in readings if each.digits is not None] or readings[:1]
+    if len(stages) == 2 and sheet is None:
+        on_border = [border(each.digits).any() for each in stages]
+        if on_border == [False, True]:
+            stages.pop()
+    return replace(stages[0], second=stages[1] if len(stages) > 1 else None)
+
+
+def _read_region(grey: Pixels, picture: FloatImage, sheet: Mask | None, is_dark: bool) -> ReaderStages:
+    if sheet is None:
+        contrast = subtract_paper(picture, is_dark)
+        return ReaderStages(grey, contrast, find_ink(contrast))
+    left, top, right, bottom = bounding_box(sheet)
+    box = slice(top, bottom), slice(left, right)
+    contrast, digits = np.zeros_like(picture), np.zeros(picture.shape, np.uint8)
+    contrast[box] = subtract_paper(picture[box], find_polarities(picture[box], sheet[box])[0], sheet[box])
+    found = find_ink(contrast[box])
+    if found is None:
+        return ReaderStages(grey, contrast)
+    digits[box] = found
+    return ReaderStages(grey, contrast, digits)
