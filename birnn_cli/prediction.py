@@ -197,39 +197,57 @@ def _predict_chunk(checkpoint: Checkpoint, options: Options, chunk: list[Source]
     """Read some pictures, and have the network read all of their digits at once."""
     config = checkpoint.config
     found = [_find_digits(config.reader, options, source) for source in chunk]
-    images = [pixels for _, digits in found for _, pixels in digits]
+    images = [pixels for readings in found for _, digits in readings for _, pixels in digits]
     if not images:
-        return [prediction for prediction, _ in found]
+        return [readings[0][0] for readings in found]
     logits = numpy_engine.logits(config.architecture, checkpoint.weights, to_rows(np.stack(images)))
     probabilities = iter(numpy_engine.probabilities(logits))
     return [
-        _label(prediction, digits, islice(probabilities, len(digits)), config.classes, options)
-        if digits
-        else prediction
-        for prediction, digits in found
+        max(
+            (
+                _label(prediction, digits, islice(probabilities, len(digits)), config.classes, options)
+                for prediction, digits in readings
+            ),
+            key=_sureness,
+        )
+        for readings in found
     ]
+
+
+def _sureness(prediction: Prediction) -> float:
+    """The probability of a prediction; of several digits, the geometric mean of theirs."""
+    return float((prediction.probability or 0.0) ** (1 / max(len(prediction.digits), 1)))
 
 
 def _find_digits(
     reader: Reader, options: Options, source: Source
-) -> tuple[Prediction, list[tuple[Box, Pixels]]]:
-    """A prediction without its labels, and the digits that the network has to read, with their boxes."""
-    prediction = Prediction(source=source._replace(content=None), status="no-ink")
+) -> list[tuple[Prediction, list[tuple[Box, Pixels]]]]:
+    """A prediction without its labels, and the digits that the network has to read, with their boxes.
+
+    There is a second such pair where the picture may be read in another way.
+    """
+    blank = Prediction(source=source._replace(content=None), status="no-ink")
+    found = []
     try:
         stages = read_source(source, reader, options.invert, full_size=options.several)
-        if options.stages:
-            prediction = replace(prediction, stages=_draw(stages))
-        if options.several:
-            digits = list(stages.split_digits())
-        elif stages.pixels is None:
-            digits = []
-        else:
-            digits = [((0, 0, *stages.grey.shape[::-1]), stages.pixels)]
+        for each in (stages, stages.second):
+            if each is None:
+                continue
+            prediction = replace(blank, num_digits=each.num_digits)
+            if options.stages:
+                prediction = replace(prediction, stages=_draw(each))
+            if options.several:
+                digits = list(each.split_digits())
+            elif each.pixels is None:
+                digits = []
+            else:
+                digits = [((0, 0, *each.grey.shape[::-1]), each.pixels)]
+            found.append((prediction, digits))
     except BirnnError as error:
-        return _failed(source, error.code, str(error)), []
+        return [(_failed(source, error.code, str(error)), [])]
     except Exception as error:  # a fault of ours on one picture is no reason to give up the others
-        return _failed(source, "internal", f"it cannot be read: {error!r}"), []
-    return replace(prediction, num_digits=stages.num_digits), digits
+        return [(_failed(source, "internal", f"it cannot be read: {error!r}"), [])]
+    return found
 
 
 def _failed(source: Source, code: str, message: str) -> Prediction:
@@ -254,7 +272,9 @@ def _label(
     classes: tuple[str, ...],
     options: Options,
 ) -> Prediction:
-    """A prediction with its labels, given the probabilities (classes,) of each of its digits."""
+    """A prediction with its labels, given the probabilities (classes,) of each of its digits, if any."""
+    if not digits:
+        return prediction
     readings = []
     for (box, pixels), likely in zip(digits, probabilities, strict=True):
         best = np.argsort(-likely, kind="stable")[: options.top_k]

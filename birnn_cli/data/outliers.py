@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from birnn_cli.data import strokes
 from birnn_cli.data.strokes import Random
-from birnn_cli.reader.light import resize_longer_side
-from birnn_cli.reader.normalise import BOX_SIZE, Pixels, bounding_box, centre_by_mass, pad_to_box
+from birnn_cli.reader.geometry import Pixels, bounding_box, resize_longer_side
+from birnn_cli.reader.normalise import BOX_SIZE, centre_by_mass, pad_to_box
 
 Characters = tuple[Pixels, Pixels]  # letters, and digits, to compose words from: (n, 28, 28) uint8 each
 

@@ -5,11 +5,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from birnn_cli.reader.light import Pixels
+from birnn_cli.reader.geometry import Pixels
 
 LUMA = (0.299, 0.587, 0.114)  # how bright red, green and blue are (ITU-R BT.601), as Pillow weighs them
 COLOUR_SIDE = 240  # pixels on the longer side, at most, on which colours are compared
-SURROUNDINGS = 0.35  # side of the square with whose mean a pixel is compared, as a fraction of the longer
+SURROUNDINGS = (
+    0.35  # side of the square with whose mean a pixel is compared, as a fraction of the longer
+)
 # Times the variance of the brightness from which the variance along another mixture of colours counts.
 MIN_COLOUR_ADVANTAGE = 3.0
 
@@ -37,20 +39,26 @@ def to_grey(picture: Image.Image) -> Pixels:
     mixture = _mixture_with_ink(np.asarray(picture))
     if mixture is None:
         return np.asarray(picture.convert("L"))
-    lowest = 255 * mixture.clip(None, 0).sum()
-    return (np.asarray(picture) @ mixture - lowest).round().astype(np.uint8)
+    levels = np.asarray(picture) @ mixture - 255 * mixture.clip(None, 0).sum()
+    return np.asarray(levels.round(), np.uint8)
 
 
 def _lay_on_paper(picture: Image.Image) -> Image.Image:
     """A picture without transparency, in RGB: paper shows through where it was transparent."""
-    rgba = np.asarray(picture.convert("RGBA"))
-    colour, alpha = rgba[..., :3].astype(np.float32), rgba[..., 3:].astype(np.float32) / 255
-    opaque = colour[alpha[..., 0] > 0.5]
-    if 2 * len(opaque) > alpha.size:  # mostly opaque: the transparent rest continues the paper
-        paper = np.median(opaque, axis=0)
+    picture = picture.convert("RGBA")
+    few = np.asarray(picture)[:: _step(picture.size), :: _step(picture.size)]
+    opaque = few[few[..., 3] > 127, :3]
+    if 8 * len(opaque) > few.size:  # more than half of the pixels: the rest continues the paper
+        paper = tuple(np.median(opaque, axis=0).astype(int).tolist())
     else:  # mostly transparent: what is opaque stands out, so that paper is dark only under light ink
-        paper = np.float32(0 if len(opaque) and (opaque @ LUMA).mean() >= 128 else 255)
-    return Image.fromarray((colour * alpha + paper * (1 - alpha)).round().astype(np.uint8))
+        is_light = len(opaque) > 0 and float((opaque @ LUMA).mean()) >= 128
+        paper = (0, 0, 0) if is_light else (255, 255, 255)
+    return Image.alpha_composite(Image.new("RGBA", picture.size, paper), picture).convert("RGB")
+
+
+def _step(size: tuple[int, ...]) -> int:
+    """Of how many pixels along each side one is enough to compare colours."""
+    return -(-max(size) // COLOUR_SIDE)
 
 
 def _mixture_with_ink(rgb: Pixels) -> NDArray[np.float32] | None:
@@ -59,8 +67,7 @@ def _mixture_with_ink(rgb: Pixels) -> NDArray[np.float32] | None:
     It is the first principal component of how the pixels of (height, width, 3) differ from their
     surroundings, scaled so that the absolute values of its three weights sum to 1.
     """
-    step = -(-max(rgb.shape) // COLOUR_SIDE)
-    few = rgb[::step, ::step].astype(np.float32)
+    few = rgb[:: _step(rgb.shape), :: _step(rgb.shape)].astype(np.float32)
     side = round(SURROUNDINGS * max(few.shape)) | 1
     difference = (few - cv2.blur(few, (side, side), borderType=cv2.BORDER_REPLICATE)).reshape(-1, 3)
     covariance = difference.T @ difference / len(difference)

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from birnn_cli.reader.light import MIN_CONTRAST, FloatImage, border, otsu_threshold, paper_levels
+from birnn_cli.reader.geometry import FloatImage
+from birnn_cli.reader.light import MIN_CONTRAST, border, otsu_threshold, paper_levels
 
 Mask = NDArray[np.uint8]
 PartStats = NDArray[np.int64]  # a row for each connected part: left, top, width, height, area, in pixels
@@ -105,6 +106,9 @@ def _find_lines(mask: Mask) -> tuple[NDArray[np.bool_], int]:
     width, gap = max(2, round(LINE_WIDTH * height)), round(LINE_GAP * length) | 1
     pieces = _morph(mask, cv2.MORPH_OPEN, 1, max(3, round(LINE_PIECE * length)))
     pieces = np.where(_morph(pieces, cv2.MORPH_OPEN, width + 1, 1), 0, pieces)
+    end = max(1, round(LINE_END * length))
+    if not (pieces[:, :end].any() and pieces[:, -end:].any()):
+        return np.zeros(mask.shape, np.bool_), 0
     bridged = _morph(np.pad(pieces, gap), cv2.MORPH_CLOSE, 1, gap)[gap:-gap, gap:-gap]
     _, part_of_pixel, stats, _ = cv2.connectedComponentsWithStats(bridged, connectivity=8)
     starts, _, lengths, _, areas = stats[1:].T

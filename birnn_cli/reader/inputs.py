@@ -15,8 +15,8 @@ from birnn_cli.errors import ConfigError, ImageError
 from birnn_cli.reader import Reader
 from birnn_cli.reader.colour import to_grey
 from birnn_cli.reader.decode import ENDINGS, MAX_BYTES, find_images
+from birnn_cli.reader.geometry import Pixels
 from birnn_cli.reader.light import Invert
-from birnn_cli.reader.normalise import Pixels
 from birnn_cli.reader.read import ReaderStages, read_grey, read_stages
 
 InMemory = NDArray[Any] | Image.Image

@@ -1,4 +1,4 @@
-"""The light on the paper: which way ink differs from paper, how wide the strokes are, and what the paper is.
+"""Strokes and paper: whether ink is darker or lighter, how wide its strokes are, what the paper is.
 
 Strokes have two edges near each other; shadows, glare and the edges of a table have one. So ink is what
 differs from the paper on both of its sides, and the paper under it is the picture without its strokes.
@@ -14,19 +14,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-
+from birnn_cli.reader.geometry import FloatImage, Mask, Pixels, resize_mask, shrink
 
 Invert = Literal["auto", "yes", "no"]  # whether ink is darker than paper; `auto` finds out
-FloatImage = NDArray[np.float32]
-Pixels = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
-
-WORKING_SIDE = 640  # pixels on the longer side of what is searched for ink: plenty for a digit of 20
 SMALL_SIDE = 160  # pixels on the longer side at which strokes are measured, and the paper under them
 MIN_UNEVENLY_LIT_SIDE = 48  # pixels on the shorter side from which a picture may be a photograph
 EVEN_LIGHT = 0.85  # fraction of the variance between two levels from which a smaller one is a drawing
 MIN_CONTRAST = 10.0  # grey levels (of 255) by which ink must at least differ from the paper
-# Widths of strokes that are tried, as fractions of the longer side; wider ones cannot be told from paper.
+# Widths of strokes that are tried, as fractions of the longer side; what is wider is taken for paper.
 STROKE_WIDTHS = (0.03, 0.055, 0.08, 0.12, 0.17, 0.24, 0.35)
 CLEAR_STROKE = 0.5  # fraction of the highest contrast from which a pixel is surely in a stroke
 MIN_STROKES = 0.003  # fraction of the picture that strokes cover at least
@@ -39,37 +34,12 @@ CLEAR_POLARITY = 3.0  # times more strokes of one kind than of the other that le
 MIN_LEVEL = 0.25  # of the paper's usual level: darker paper is taken to be this light
 
 
-def resize_longer_side(
-    picture: NDArray[Any], side: int, enlarge: int = cv2.INTER_LINEAR
-) -> NDArray[Any]:
-    """Resize a picture (height, width), uint8 or float32, so that its longer side has `side` pixels.
-
-    The shorter side keeps the proportions, but has at least one pixel. `enlarge` is OpenCV's
-    interpolation where the picture grows; where it shrinks, areas are averaged.
-    """
-    scale = side / max(picture.shape)
-    height, width = (max(1, round(length * scale)) for length in picture.shape)
-    interpolation = cv2.INTER_AREA if scale < 1 else enlarge
-    return np.asarray(cv2.resize(picture, (width, height), interpolation=interpolation))
-
-
-def shrink(picture: NDArray[Any], max_side: int = WORKING_SIDE) -> FloatImage:
-    """Average a picture down to at most `max_side` pixels on its longer side: float32."""
-    return np.asarray(resize_longer_side(picture, min(max_side, max(picture.shape))), np.float32)
-
-
-def resize_mask(mask: Mask, shape: tuple[int, ...]) -> Mask:
-    """A mask at another size."""
-    resized = cv2.resize(mask.astype(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST)
-    return np.asarray(resized, np.bool_)
-
-
 @dataclass(frozen=True)
 class Strokes:
     """What is narrow in a picture, and darker (or else lighter) than what lies on both of its sides."""
 
     is_dark: bool
-    # For each of STROKE_WIDTHS, how much each pixel differs from its surroundings: (height, width) uint8.
+    # For each of STROKE_WIDTHS, how much each pixel differs from its surroundings: (height, width).
     contrasts: tuple[Pixels, ...]
     # The number of the width that holds the strokes: the first one beyond which wider squares find
     # no more of them, or else the last.
@@ -82,7 +52,7 @@ class Strokes:
 
 
 def find_strokes(small: Pixels, is_dark: bool, mask: Mask | None = None) -> Strokes:
-    """Find the strokes in a picture of at most SMALL_SIDE pixels a side, within a mask if one is given."""
+    """Find the strokes in a picture of SMALL_SIDE pixels or less a side, and within a mask if given."""
     kind, outside = (cv2.MORPH_BLACKHAT, 0) if is_dark else (cv2.MORPH_TOPHAT, 255)
     source = small if mask is None else np.where(mask, small, np.uint8(outside))
     contrasts = []
@@ -195,18 +165,18 @@ def subtract_paper(grey: FloatImage, is_dark: bool, mask: Mask | None = None) ->
     without its strokes, a morphological closing where they are dark. A shadow takes away the same
     fraction of the light on paper and on dark ink, so their difference is divided by the paper's level.
     """
-    contrast = -grey if is_dark else grey
+    contrast: FloatImage = -grey if is_dark else grey
     if not is_drawing(grey):
         small, small_mask = _to_small(grey, mask)
         side = 2 * _square_sides(small)[find_strokes(small, is_dark, small_mask).width] + 1
         kind, outside = (cv2.MORPH_CLOSE, 0) if is_dark else (cv2.MORPH_OPEN, 255)
         source = small if small_mask is None else np.where(small_mask, small, np.uint8(outside))
-        paper = cv2.morphologyEx(source, kind, np.ones((side, side), np.uint8)).astype(np.float32)
-        paper = cv2.resize(paper, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        without_strokes = cv2.morphologyEx(source, kind, np.ones((side, side), np.uint8))
+        paper = np.asarray(cv2.resize(without_strokes, grey.shape[::-1]), np.float32)
         contrast = (paper - grey if is_dark else grey - paper).clip(0, None)
         if is_dark:
-            usual = float(np.median(paper if mask is None else paper[mask]))
-            contrast *= usual / np.maximum(paper, max(1.0, MIN_LEVEL * usual))
+            usual = np.float32(np.median(paper if mask is None else paper[mask]))
+            contrast *= usual / paper.clip(max(1.0, MIN_LEVEL * float(usual)), None)
     inside = contrast if mask is None else contrast[mask]
     contrast = contrast - np.median(paper_levels(inside))
     return np.asarray(contrast if mask is None else np.where(mask, contrast, 0), np.float32)

@@ -3,28 +3,17 @@
 Source: Yadav and Bottou, "Cold Case: the Lost MNIST Digits" (2019), and their QMNIST code.
 """
 
-from typing import Any
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from birnn_cli.reader.light import FloatImage, resize_longer_side
-
-Pixels = NDArray[np.uint8]
-Box = tuple[int, int, int, int]  # left, top, right and bottom in pixels, right and bottom exclusive
+from birnn_cli.reader.geometry import FloatImage, Pixels, bounding_box, resize_longer_side
 
 SIDE = 28  # pixels on each side of an image that the network reads
 BOX_SIZE = 20  # pixels on each side of the box that the digit fills in it
 MIN_PEN_WIDTH = 2.0  # width of the thinnest stroke, in pixels of the box; MNIST's strokes have 2 to 4
 THICKENING_SCALE = 3  # how many times larger than the box strokes are measured and thickened
 STROKE_CONTRAST = 0.35  # fraction of the highest contrast from which a pixel counts as inside a stroke
-
-
-def bounding_box(mask: NDArray[Any]) -> Box:
-    """The smallest box around all pixels of a mask (height, width) that are not 0, or four zeros."""
-    left, top, width, height = cv2.boundingRect((mask != 0).astype(np.uint8))
-    return left, top, left + width, top + height
 
 
 def normalise(contrast: FloatImage, ink: NDArray[np.bool_]) -> Pixels:

@@ -10,10 +10,25 @@ from numpy.typing import NDArray
 
 from birnn_cli.reader import Reader
 from birnn_cli.reader.decode import decode
+from birnn_cli.reader.geometry import (
+    WORKING_SIDE,
+    Box,
+    FloatImage,
+    Mask,
+    Pixels,
+    bounding_box,
+    resize_mask,
+    shrink,
+)
 from birnn_cli.reader.ink import find_ink
-from birnn_cli.reader.light import MIN_CONTRAST, FloatImage, Invert, Mask, border, find_polarities, shrink, subtract_paper
+from birnn_cli.reader.light import MIN_CONTRAST, Invert, border, find_polarities, subtract_paper
+from birnn_cli.reader.normalise import SIDE, is_normalised, normalise
 from birnn_cli.reader.sheet import find_sheet
-from birnn_cli.reader.normalise import SIDE, Box, Pixels, bounding_box, is_normalised, normalise
+
+# Pixels on the longer side of the ink below which the picture is looked at again, from nearer.
+SMALL_INK = 64
+# What is looked at then: the ink, and on each side this fraction of its longer side.
+MARGIN = 0.5
 
 
 @dataclass(frozen=True)
@@ -21,17 +36,15 @@ class ReaderStages:
     """What each stage of the reader made of a picture; None for a stage that it did not pass."""
 
     grey: Pixels  # the grey levels as decoded, upright: (height, width)
-    # How much each pixel differs from the paper, in grey levels: WORKING_SIDE pixels or less a side.
+    part: Box | None = None  # where in `grey` ink was looked for
+    sheet: FloatImage | None = None  # the levels of that part, 0 beside the sheet, where one was found
+    # How much each pixel of the part, shrunk to WORKING_SIDE, differs from the paper, in grey levels.
     contrast: FloatImage | None = None
     digits: NDArray[np.uint8] | None = None  # of each pixel of `contrast`: see `find_ink`
     # The whole picture at 28×28, where no ink was looked for: the reader is `plain`, or the picture
     # follows MNIST's convention already.
     resized: Pixels | None = None
-    second: "ReaderStages | None" = None
-
-    @property
-    def candidates(self):
-        return [s.pixels for s in (self, self.second) if s is not None]
+    second: "ReaderStages | None" = None  # another way to read it that is plausible too
 
     @cached_property
     def pixels(self) -> Pixels | None:
@@ -49,16 +62,26 @@ class ReaderStages:
 
     def split_digits(self) -> Iterator[tuple[Box, Pixels]]:
         """Each digit from left to right: its box in pixels of `grey`, and its (28, 28) uint8 pixels."""
-        if self.contrast is None or self.digits is None:
+        if self.contrast is None or self.digits is None or self.part is None:
             if self.resized is not None:  # a picture that is black all over is its own box
                 yield bounding_box((self.grey > 0) | ~self.grey.any()), self.resized
             return
-        y, x = (full / used for full, used in zip(self.grey.shape, self.contrast.shape, strict=True))
         for number in range(1, self.num_digits + 1):
             ink = self.digits == number
-            left, top, right, bottom = bounding_box(ink)
-            box = round(x * left), round(y * top), round(x * right), round(y * bottom)
-            yield box, normalise(self.contrast, ink)
+            yield (
+                _enlarge(bounding_box(ink), self.digits.shape, self.part),
+                normalise(self.contrast, ink),
+            )
+
+
+def _enlarge(box: Box, shape: tuple[int, ...], part: Box) -> Box:
+    """A box in an image of some shape, in pixels of the picture of which that image shows a part."""
+    left, top, right, bottom = part
+    y, x = (bottom - top) / shape[0], (right - left) / shape[1]
+    return (
+        *(left + round(x * box[0]), top + round(y * box[1])),
+        *(left + round(x * box[2]), top + round(y * box[3])),
+    )
 
 
 def read_pixels(content: bytes, reader: Reader = "digit", invert: Invert = "auto") -> Pixels | None:
@@ -93,33 +116,57 @@ def read_grey(grey: Pixels, reader: Reader = "digit", invert: Invert = "auto") -
         return ReaderStages(grey, resized=255 - resized if invert == "yes" else resized)
     if invert == "auto" and is_normalised(grey):
         return ReaderStages(grey, resized=grey)
+    whole: Box = (0, 0, *grey.shape[::-1])
     picture = shrink(grey)
     if min(picture.shape) < 3 or np.ptp(picture) < MIN_CONTRAST:
         return ReaderStages(grey)
-    sheet = find_sheet(picture) if invert == "auto" else None
-    readings = [] if sheet is None else [_read_region(grey, picture, sheet, True)]
-    polarities = find_polarities(picture) if invert == "auto" else [invert == "yes"]
+    if invert != "auto":
+        return _read_part(grey, whole, invert == "yes")
+    sheet = find_sheet(picture)
+    readings = []
     if sheet is not None:
-        polarities = polarities[:1]
-    readings += [_read_region(grey, picture, None, is_dark) for is_dark in polarities]
-    stages = [each for each in readings if each.digits is not None] or readings[:1]
-    if len(stages) == 2 and sheet is None:
-        on_border = [border(each.digits).any() for each in stages]
-        if on_border == [False, True]:
-            stages.pop()
-    return replace(stages[0], second=stages[1] if len(stages) > 1 else None)
+        box = bounding_box(sheet)
+        mask = sheet[box[1] : box[3], box[0] : box[2]]
+        is_dark = find_polarities(picture[box[1] : box[3], box[0] : box[2]], mask)[0]
+        readings.append(_read_part(grey, _enlarge(box, picture.shape, whole), is_dark, mask))
+    polarities = find_polarities(picture)
+    readings += [_read_part(grey, whole, is_dark) for is_dark in polarities[: 1 if readings else 2]]
+    with_ink = [each for each in readings if each.digits is not None]
+    if not with_ink:
+        return readings[0]
+    first, *others = with_ink
+    # Ink that is cut by the picture's edge is not plausible beside ink that is not.
+    if others and sheet is None and _is_cut(others[0]) and not _is_cut(first):
+        return first
+    return replace(first, second=others[0]) if others else first
 
 
-def _read_region(grey: Pixels, picture: FloatImage, sheet: Mask | None, is_dark: bool) -> ReaderStages:
-    if sheet is None:
-        contrast = subtract_paper(picture, is_dark)
-        return ReaderStages(grey, contrast, find_ink(contrast))
-    left, top, right, bottom = bounding_box(sheet)
-    box = slice(top, bottom), slice(left, right)
-    contrast, digits = np.zeros_like(picture), np.zeros(picture.shape, np.uint8)
-    contrast[box] = subtract_paper(picture[box], find_polarities(picture[box], sheet[box])[0], sheet[box])
-    found = find_ink(contrast[box])
-    if found is None:
-        return ReaderStages(grey, contrast)
-    digits[box] = found
-    return ReaderStages(grey, contrast, digits)
+def _read_part(grey: Pixels, part: Box, is_dark: bool, mask: Mask | None = None) -> ReaderStages:
+    """Look for ink in a part of a picture, and within a mask of that part; for small ink from nearer."""
+    left, top, right, bottom = part
+    levels = shrink(grey[top:bottom, left:right])
+    mask = None if mask is None else resize_mask(mask, levels.shape)
+    contrast = subtract_paper(levels, is_dark, mask)
+    digits = find_ink(contrast)
+    sheet = None if mask is None else np.where(mask, levels, np.float32(0))
+    reading = ReaderStages(grey, part, sheet, contrast, digits)
+    if digits is None:
+        return reading
+    ink = bounding_box(digits)
+    side = max(ink[2] - ink[0], ink[3] - ink[1])
+    if side >= SMALL_INK or max(right - left, bottom - top) <= WORKING_SIDE:
+        return reading
+    margin = round(MARGIN * side)
+    height, width = digits.shape
+    box = (
+        *(max(0, ink[0] - margin), max(0, ink[1] - margin)),
+        *(min(width, ink[2] + margin), min(height, ink[3] + margin)),
+    )
+    near_mask = None if mask is None else mask[box[1] : box[3], box[0] : box[2]]
+    nearer = _read_part(grey, _enlarge(box, digits.shape, part), is_dark, near_mask)
+    return reading if nearer.digits is None else nearer
+
+
+def _is_cut(reading: ReaderStages) -> bool:
+    """Whether ink lies on the border of the part that was read."""
+    return reading.digits is not None and bool(border(reading.digits).any())

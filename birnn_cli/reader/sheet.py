@@ -1,7 +1,7 @@
-"""Find the sheet of paper, card or cell of a table that a digit stands on, where something lies around it.
+"""Find the sheet of paper, card or cell of a table that a digit stands on, within its surroundings.
 
 A sheet is a region of nearly even level, lighter or darker than what lies around it, with straight
-sides that may be askew or cut by the picture's edges; and strokes stand on it that do not cross its edge.
+sides that may be askew or cut by the picture's edges. Strokes stand on it that do not cross its edge.
 """
 
 from collections.abc import Iterator
@@ -9,18 +9,8 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from birnn_cli.reader.light import (
-    MIN_UNEVENLY_LIT_SIDE,
-    SMALL_SIDE,
-    FloatImage,
-    Mask,
-    find_strokes,
-    find_polarities,
-    resize_mask,
-    shrink,
-)
-from birnn_cli.reader.normalise import Pixels, bounding_box
-
+from birnn_cli.reader.geometry import FloatImage, Mask, Pixels, bounding_box, resize_mask, shrink
+from birnn_cli.reader.light import MIN_UNEVENLY_LIT_SIDE, SMALL_SIDE, find_polarities, find_strokes
 
 # Levels between the darkest and the lightest at which a sheet is parted from what lies around it.
 THRESHOLDS = (0.2, 0.35, 0.5, 0.65, 0.8)
@@ -38,7 +28,7 @@ MIN_INK_SIDE = 0.15  # fraction of the sheet's side that a part of the ink has a
 
 
 def find_sheet(picture: FloatImage) -> Mask | None:
-    """Which pixels of (height, width), float32 in 0 to 255, are on the sheet, edges left out; or None."""
+    """Which pixels of (height, width), levels 0 to 255, are on the sheet, without its edges; or None."""
     if min(picture.shape) < MIN_UNEVENLY_LIT_SIDE:
         return None
     small = shrink(picture, SMALL_SIDE).clip(0, 255).round().astype(np.uint8)
@@ -116,7 +106,7 @@ def _holds_ink(small: Pixels, hull: Pixels) -> bool:
     on_sheet = _grow(hull, -2) > 0
     is_dark = find_polarities(small.astype(np.float32), on_sheet)[0]
     drop = find_strokes(small, is_dark, on_sheet).contrast
-    contrast, noise = np.percentile(drop[on_sheet], 99.8), np.median(drop[on_sheet])
+    contrast, noise = float(np.percentile(drop[on_sheet], 99.8)), float(np.median(drop[on_sheet]))
     if contrast < max(MIN_INK_CONTRAST, MIN_INK_IN_NOISE * noise):
         return False
     ink = (drop > 0.5 * contrast).astype(np.uint8)
