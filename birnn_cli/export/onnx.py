@@ -1,6 +1,7 @@
 """The network as an ONNX model, for other programs to run: what `network/numpy_engine.py` computes."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,15 +32,12 @@ def to_onnx(checkpoint: Checkpoint) -> bytes:
     onnx, runtime = require("onnx", "onnx"), require("onnxruntime", "onnx")
     helper, kinds = onnx.helper, onnx.TensorProto
     metadata, architecture = checkpoint.metadata, checkpoint.config.architecture
-    graph = _Graph(onnx)
-    logits = _add_network(graph, architecture, checkpoint.weights)
-    graph.add("Identity", [logits], "logits")
-    graph.add("Softmax", [logits], "probabilities", axis=-1)
+    nodes, constants = _network(onnx, architecture, checkpoint.weights)
     value, shape = helper.make_tensor_value_info, ["batch", architecture.num_classes]
     inputs = [value("pixels", kinds.UINT8, ["batch", NUM_ROWS, ROW_SIZE])]
     outputs = [value(name, kinds.FLOAT, shape) for name in ("logits", "probabilities")]
     model = helper.make_model(
-        helper.make_graph(graph.nodes, "birnn", inputs, outputs, graph.constants),
+        helper.make_graph(nodes, "birnn", inputs, outputs, constants),
         producer_name="birnn",
         producer_version=metadata.versions.get("birnn", ""),
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -52,68 +50,60 @@ def to_onnx(checkpoint: Checkpoint) -> bytes:
     return content
 
 
-class _Graph:
-    """The nodes and constants of a graph; each gets a numbered name."""
+def _network(onnx: Any, architecture: Architecture, weights: Arrays) -> tuple[list[Any], list[Any]]:
+    """The nodes from `pixels` to `logits` and `probabilities`, and the constants that they use."""
+    nodes, constants = list[Any](), list[Any]()
 
-    def __init__(self, onnx: Any) -> None:
-        self._onnx = onnx
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
+    def add(kind: str, *inputs: str | Array, outputs: Sequence[str] = (), **settings: Any) -> str:
+        """Add a node, and return its first output's name; arrays among its inputs become constants."""
+        names = []
+        for given in inputs:
+            if not isinstance(given, str):
+                constants.append(onnx.numpy_helper.from_array(given, f"constant_{len(constants)}"))
+                given = constants[-1].name
+            names.append(given)
+        outputs = outputs or [f"{kind}_{len(nodes)}"]
+        nodes.append(onnx.helper.make_node(kind, names, outputs, outputs[0], **settings))
+        return outputs[0]
 
-    def add(self, operator: str, inputs: list[str], output: str = "", **attributes: Any) -> str:
-        """Add a node with one output, and return the output's name."""
-        output = output or f"{operator}_{len(self.nodes)}"
-        self.nodes.append(self._onnx.helper.make_node(operator, inputs, [output], output, **attributes))
-        return output
+    def lstm(sequence: str, direction: str, parameters: list[Array]) -> tuple[str, str]:
+        """Add an LSTM, and return the names of its hidden states: all of them, and the last.
 
-    def constant(self, array: Array) -> str:
-        """Add an array, and return its name."""
-        name = f"constant_{len(self.constants)}"
-        self.constants.append(self._onnx.numpy_helper.from_array(array, name))
-        return name
-
-    def lstm(self, sequence: str, direction: str, parameters: list[Array]) -> tuple[str, str]:
-        """Add an LSTM, and return the names of its hidden states.
-
-        First all (28, directions, batch, hidden), then the last (directions, batch, hidden).
+        Their shapes are (28, directions, batch, hidden) and (directions, batch, hidden).
         """
-        names = f"outputs_{len(self.nodes)}", f"states_{len(self.nodes)}"
-        inputs = [sequence, *map(self.constant, parameters)]
-        settings = {"direction": direction, "hidden_size": parameters[1].shape[2]}
-        self.nodes.append(self._onnx.helper.make_node("LSTM", inputs, names, names[0], **settings))
+        names = f"outputs_{len(nodes)}", f"states_{len(nodes)}"
+        add("LSTM", sequence, *parameters, outputs=names, direction=direction, hidden_size=hidden_size)
         return names
 
-
-def _add_network(graph: _Graph, architecture: Architecture, weights: Arrays) -> str:
-    """Add all nodes from `pixels` to the logits (batch, num_classes), and return the logits' name."""
     hidden_size, top = architecture.hidden_size, architecture.num_layers - 1
-    rows = graph.add("Cast", ["pixels"], to=1)  # TensorProto.FLOAT
-    rows = graph.add("Mul", [rows, graph.constant(np.asarray(PIXEL_SCALE))])
-    sequence = graph.add("Transpose", [rows], perm=[1, 0, 2])  # (28, batch, 28)
+    rows = add("Cast", "pixels", to=onnx.TensorProto.FLOAT)
+    rows = add("Mul", rows, np.asarray(PIXEL_SCALE))
+    sequence = add("Transpose", rows, perm=[1, 0, 2])  # (28, batch, 28)
     if architecture.columns:
-        columns = graph.add("Transpose", [rows], perm=[2, 0, 1])
-        sequence = graph.add("Concat", [sequence, columns], axis=2)  # (28, batch, 56)
+        columns = add("Transpose", rows, perm=[2, 0, 1])
+        sequence = add("Concat", sequence, columns, axis=2)  # (28, batch, 56)
     for layer in range(architecture.num_layers):
         fw, bw = (_direction(architecture, weights, f"layers.{layer}.{name}") for name in ("fw", "bw"))
         if layer == top and architecture.readout == "last":
-            last = graph.add("Gather", [sequence, graph.constant(np.array([NUM_ROWS - 1]))], axis=0)
-            ends = [graph.lstm(sequence, "forward", fw)[1], graph.lstm(last, "reverse", bw)[1]]
-            states = graph.add("Concat", ends, axis=0)  # (2, batch, hidden)
+            last = add("Gather", sequence, np.array([NUM_ROWS - 1]), axis=0)
+            ends = [lstm(sequence, "forward", fw)[1], lstm(last, "reverse", bw)[1]]
+            states = add("Concat", *ends, axis=0)  # (2, batch, hidden)
             break
         both = [np.concatenate(pair) for pair in zip(fw, bw, strict=True)]
-        outputs, states = graph.lstm(sequence, "bidirectional", both)
-        outputs = graph.add("Transpose", [outputs], perm=[0, 2, 1, 3])
-        shape = graph.constant(np.array([0, 0, 2 * hidden_size]))  # 0 keeps the size
-        sequence = graph.add("Reshape", [outputs, shape])  # (28, batch, 2 hidden)
+        outputs, states = lstm(sequence, "bidirectional", both)
+        outputs = add("Transpose", outputs, perm=[0, 2, 1, 3])
+        # (28, batch, 2 hidden): 0 keeps the size.
+        sequence = add("Reshape", outputs, np.array([0, 0, 2 * hidden_size]))
     if architecture.readout == "pool":
-        reductions = ("ReduceMean", "ReduceMax")
-        pooled = [graph.add(name, [sequence], axes=[0], keepdims=0) for name in reductions]
-        features = graph.add("Concat", pooled, axis=1)
+        pooled = [add(name, sequence, axes=[0], keepdims=0) for name in ("ReduceMean", "ReduceMax")]
+        features = add("Concat", *pooled, axis=1)
     else:
-        states = graph.add("Transpose", [states], perm=[1, 0, 2])
-        features = graph.add("Reshape", [states, graph.constant(np.array([0, 2 * hidden_size]))])
-    head = [graph.constant(weights[f"head.{name}"]) for name in ("weight", "bias")]
-    return graph.add("Gemm", [features, *head], transB=1)
+        states = add("Transpose", states, perm=[1, 0, 2])
+        features = add("Reshape", states, np.array([0, 2 * hidden_size]))
+    logits = add("Gemm", features, weights["head.weight"], weights["head.bias"], transB=1)
+    add("Identity", logits, outputs=["logits"])
+    add("Softmax", logits, outputs=["probabilities"], axis=-1)
+    return nodes, constants
 
 
 def _direction(architecture: Architecture, weights: Arrays, name: str) -> list[Array]:

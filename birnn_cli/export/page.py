@@ -14,7 +14,7 @@ import numpy as np
 
 from birnn_cli.errors import ConfigError
 from birnn_cli.prediction import UNSURE_BELOW
-from birnn_cli.runs.checkpoint import Arrays, Checkpoint
+from birnn_cli.runs.checkpoint import Checkpoint
 
 PARTS = Path(__file__).parent
 SCRIPTS = ("network.js", "drawing.js", "app.js")
@@ -25,7 +25,9 @@ def to_html(checkpoint: Checkpoint) -> bytes:
     """A checkpoint's page: HTML in UTF-8, the same bytes for the same checkpoint, at most MAX_BYTES."""
     config, validation = checkpoint.config, checkpoint.metadata.validation
     arrays = {name: checkpoint.weights[name] for name in config.architecture.parameter_shapes()}
-    dtype = "float16" if _fits_float16(checkpoint.weights) else "float32"
+    with np.errstate(over="ignore"):  # what is too large for float16 becomes infinite, so it differs
+        fits = [np.array_equal(array.astype(np.float16), array) for array in arrays.values()]
+    dtype = "float16" if all(fits) else "float32"
     little_endian = np.dtype(dtype).newbyteorder("<")
     content = b"".join(array.astype(little_endian).tobytes() for array in arrays.values())
     network = {
@@ -42,14 +44,9 @@ def to_html(checkpoint: Checkpoint) -> bytes:
         "weights": base64.b64encode(content).decode(),
     }
     style, script = _read("style.css"), "\n".join(map(_read, SCRIPTS))
-    parts = {
-        "STYLE": style,
-        "STYLE_HASH": _hash(style),
-        "SCRIPT": script,
-        "SCRIPT_HASH": _hash(script),
-        # Inside a script element, only `<` can end the element or begin a comment.
-        "NETWORK": json.dumps(network).replace("<", "\\u003c"),
-    }
+    parts = {"STYLE": style, "STYLE_HASH": _hash(style), "SCRIPT": script, "SCRIPT_HASH": _hash(script)}
+    # Inside a script element, only `<` can end the element or begin a comment.
+    parts["NETWORK"] = json.dumps(network).replace("<", "\\u003c")
     document = re.sub("@([A-Z_]+)@", lambda found: parts[found[1]], _read("index.html")).encode()
     if len(document) > MAX_BYTES:
         raise ConfigError(
@@ -67,9 +64,3 @@ def _read(name: str) -> str:
 def _hash(text: str) -> str:
     """The hash by which the page's Content-Security-Policy allows this text and no other."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _fits_float16(weights: Arrays) -> bool:
-    """Whether float16 holds every weight exactly, as it does in the model that ships."""
-    with np.errstate(over="ignore"):
-        return all(np.array_equal(array.astype(np.float16), array) for array in weights.values())

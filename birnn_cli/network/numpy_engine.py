@@ -21,11 +21,8 @@ def logits(architecture: Architecture, weights: Mapping[str, Float], rows: Float
 
     `weights` are the arrays that `architecture.parameter_shapes()` names.
     """
-    batches = [
-        _logits_of_batch(architecture, weights, rows[start : start + BATCH_SIZE])
-        for start in range(0, len(rows), BATCH_SIZE)
-    ]
-    return np.concatenate(batches) if batches else np.empty((0, architecture.num_classes), np.float32)
+    batches = np.split(rows, range(BATCH_SIZE, len(rows), BATCH_SIZE))  # of no rows, one empty batch
+    return np.concatenate([_logits_of_batch(architecture, weights, batch) for batch in batches])
 
 
 def probabilities(logits: Float) -> Float:
@@ -36,46 +33,38 @@ def probabilities(logits: Float) -> Float:
 
 def _logits_of_batch(architecture: Architecture, weights: Mapping[str, Float], rows: Float) -> Float:
     """Rows (batch, 28, 28) to logits (batch, num_classes)."""
-    hidden_size, readout = architecture.hidden_size, architecture.readout
 
     def run(name: str, sequence: Float) -> Float:
-        """One direction of a layer over a sequence."""
-        bias = weights[f"{name}.bias"].copy()
-        bias[hidden_size : 2 * hidden_size] += architecture.forget_bias
-        return _lstm(sequence, weights[f"{name}.weight_ih"], weights[f"{name}.weight_hh"], bias)
+        """Outputs (steps, batch, hidden) of one LSTM over inputs (steps, batch, inputs)."""
+        weight_hh, bias = weights[f"{name}.weight_hh"], weights[f"{name}.bias"].copy()
+        np.split(bias, 4)[1] += architecture.forget_bias  # a view: the gates are i, f, g and o
+        gates_from_inputs = sequence @ weights[f"{name}.weight_ih"].T + bias  # (steps, batch, 4 hidden)
+        outputs = np.empty((*sequence.shape[:2], architecture.hidden_size), np.float32)
+        output = cell = np.zeros(outputs.shape[1:], np.float32)  # the states before the first step
+        for step, gates in enumerate(gates_from_inputs):
+            if step:  # at the first step the output is still zero
+                gates = gates + output @ weight_hh.T
+            i, f, g, o = np.split(gates, 4, axis=1)
+            cell = _sigmoid(f) * cell + _sigmoid(i) * np.tanh(g)
+            output = outputs[step] = _sigmoid(o) * np.tanh(cell)
+        return outputs
 
     sequence = np.ascontiguousarray(rows.transpose(1, 0, 2))  # (28, batch, 28)
     if architecture.columns:
         sequence = np.concatenate([sequence, rows.transpose(2, 0, 1)], axis=2)  # (28, batch, 56)
     for layer in range(architecture.num_layers):
         forwards = run(f"layers.{layer}.fw", sequence)  # (28, batch, hidden)
-        if readout == "last" and layer == architecture.num_layers - 1:
+        if architecture.readout == "last" and layer == architecture.num_layers - 1:
             # The head sees the last row alone, where the backward direction makes its first step.
             backwards = run(f"layers.{layer}.bw", sequence[-1:])
         else:
             backwards = run(f"layers.{layer}.bw", sequence[::-1])[::-1]
             sequence = np.concatenate([forwards, backwards], axis=2)  # (28, batch, 2 hidden)
-    if readout == "pool":
+    if architecture.readout == "pool":
         features = np.concatenate([sequence.mean(axis=0), sequence.max(axis=0)], axis=1)
     else:
         features = np.concatenate([forwards[-1], backwards[0]], axis=1)
     return features @ weights["head.weight"].T + weights["head.bias"]
-
-
-def _lstm(sequence: Float, weight_ih: Float, weight_hh: Float, bias: Float) -> Float:
-    """Outputs (steps, batch, hidden) of an LSTM over inputs (steps, batch, inputs), from zero states."""
-    steps, batch, _ = sequence.shape
-    gates_from_inputs = sequence @ weight_ih.T + bias  # (steps, batch, 4 hidden)
-    outputs = np.empty((steps, batch, weight_hh.shape[1]), np.float32)
-    output = cell = np.zeros(outputs.shape[1:], np.float32)
-    for step in range(steps):
-        gates = gates_from_inputs[step]
-        if step:  # before the first step the output is zero
-            gates = gates + output @ weight_hh.T
-        i, f, g, o = np.split(gates, 4, axis=1)
-        cell = _sigmoid(f) * cell + _sigmoid(i) * np.tanh(g)
-        output = outputs[step] = _sigmoid(o) * np.tanh(cell)
-    return outputs
 
 
 def _sigmoid(x: Float) -> Float:

@@ -56,16 +56,18 @@ class BiRNN(nn.Module):
                 sequence = sequence * masks[number - 1]
             forwards = layer.fw(sequence)[0]  # (28, batch, hidden)
             if number == top and self.architecture.readout == "last":
-                # The head sees the last row alone: 27 later steps backwards could not matter.
-                return self._head(forwards[-1], _single_backward_step(sequence[-1], layer.bw))
+                # The head sees the last row alone, where the backward direction makes its first step; 27
+                # later ones could not matter. Its zero states make the forget gate have no effect.
+                weight, bias = cast(Tensor, layer.bw.weight_ih_l0), cast(Tensor, layer.bw.bias_ih_l0)
+                i, _, g, o = nn.functional.linear(sequence[-1], weight, bias).chunk(4, dim=1)
+                features = forwards[-1], o.sigmoid() * (i.sigmoid() * g.tanh()).tanh()
+                break
             backwards = layer.bw(sequence.flip(0))[0].flip(0)
             sequence = torch.cat([forwards, backwards], dim=2)  # (28, batch, 2 hidden)
         if self.architecture.readout == "states":
-            return self._head(forwards[-1], backwards[0])
-        return self._head(sequence.mean(dim=0), sequence.amax(dim=0))
-
-    def _head(self, *features: Tensor) -> Tensor:
-        """Logits (batch, num_classes) of features (batch, some width), which are joined."""
+            features = forwards[-1], backwards[0]
+        elif self.architecture.readout == "pool":
+            features = sequence.mean(dim=0), sequence.amax(dim=0)
         logits: Tensor = self.head(torch.cat(features, dim=1))
         return logits
 
@@ -74,12 +76,10 @@ class BiRNN(nn.Module):
 
         As in BasicLSTMCell, each direction's weights for inputs and recurrence are Glorot uniform as one
         joint matrix, with the bound sqrt(6 / (inputs + hidden + 4 hidden)). Its biases are zero. The
-        head's weights and bias are normal, with the standard deviation `head_std`.
-
-        The generator is on the CPU, so that training starts from the same weights on every device.
+        head's weights and bias are normal, with the standard deviation `head_std`. The generator is on
+        the CPU, so that training starts from the same weights on every device.
         """
-        initial: dict[str, NDArray[np.float32]] = {}
-        shapes = self.architecture.parameter_shapes()
+        initial, shapes = dict[str, NDArray[np.float32]](), self.architecture.parameter_shapes()
         for name, shape in shapes.items():
             values = torch.zeros(shape)
             if name.startswith("head."):
@@ -104,14 +104,3 @@ class BiRNN(nn.Module):
         with torch.no_grad():
             for name, parameter in self.named_weights().items():
                 parameter.copy_(torch.from_numpy(np.ascontiguousarray(weights[name])))
-
-
-def _single_backward_step(last_row: Tensor, lstm: nn.LSTM) -> Tensor:
-    """The backward direction's output (batch, hidden) at the last row (batch, inputs), its first step.
-
-    From zero states, the recurrent weights and the forget gate have no effect.
-    """
-    weight, bias = cast(Tensor, lstm.weight_ih_l0), cast(Tensor, lstm.bias_ih_l0)
-    gates = nn.functional.linear(last_row, weight, bias)
-    i, _, g, o = gates.chunk(4, dim=1)
-    return o.sigmoid() * (i.sigmoid() * g.tanh()).tanh()

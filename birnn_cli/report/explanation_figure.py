@@ -3,9 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
 
 from birnn_cli.explanation import Explanation
 from birnn_cli.network.architecture import NUM_ROWS
@@ -22,11 +20,9 @@ SMALLEST_AXIS = 1e-3
 
 
 def draw(explanation: Explanation, title: str) -> bytes:
-    """The explanation as a PNG file, 1210 pixels wide; its four panels share the axis of rows.
+    """The explanation as a PNG file, 1210 pixels wide, under a title of plain text.
 
-    Args:
-        explanation: What is drawn.
-        title: The title of the whole picture, plain text.
+    Its four panels share the axis of rows.
     """
     figure = Figure(figsize=(11, 5.4), dpi=DOTS_PER_INCH, layout="constrained")
     figure.suptitle(title, fontsize=15, parse_math=False)
@@ -39,10 +35,16 @@ def draw(explanation: Explanation, title: str) -> bytes:
     shown = shown_classes(explanation)
     names = [explanation.classes[index] for index in shown]
     framed = shown.index(explanation.predicted)
-    heat = _draw_probabilities(first_rows, explanation.first_rows[:, shown], names, framed)
-    first_rows.set_title("Rows 0 to t alone")
-    _draw_probabilities(last_rows, explanation.last_rows[:, shown], names, framed)
-    last_rows.set_title("Rows t to 27 alone")
+    panels = {first_rows: ("Rows 0 to t alone", explanation.first_rows)}
+    panels[last_rows] = ("Rows t to 27 alone", explanation.last_rows)
+    for axes, (heading, probabilities) in panels.items():
+        heat = axes.imshow(probabilities[:, shown], cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        axes.set(title=heading, xlabel="class")
+        axes.set_xticks(range(len(names)), names, parse_math=False)
+        if max(map(len, names)) > 2:
+            axes.tick_params(axis="x", rotation=90)
+        frame = Rectangle((framed - 0.5, -0.5), 1, NUM_ROWS, fill=False, linewidth=1.5, clip_on=False)
+        axes.add_patch(frame)
     figure.colorbar(
         heat, ax=[first_rows, last_rows], location="bottom", label="probability", shrink=0.7, aspect=40
     )
@@ -61,20 +63,6 @@ def shown_classes(explanation: Explanation) -> list[int]:
     likely = explanation.first_rows.max(axis=0) + explanation.last_rows.max(axis=0)
     likely[explanation.predicted] = np.inf
     return sorted((-likely).argsort(kind="stable")[:MAX_CLASSES].tolist())
-
-
-def _draw_probabilities(
-    axes: Axes, probabilities: NDArray[np.float64], names: list[str], framed: int
-) -> AxesImage:
-    """Draw probabilities (28, classes) with rows down and classes across, one class in a frame."""
-    heat = axes.imshow(probabilities, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks(range(len(names)), names, parse_math=False)
-    if max(map(len, names)) > 2:
-        axes.tick_params(axis="x", rotation=90)
-    axes.set_xlabel("class")
-    frame = Rectangle((framed - 0.5, -0.5), 1, NUM_ROWS, fill=False, linewidth=1.5, clip_on=False)
-    axes.add_patch(frame)
-    return heat
 
 
 def _draw_drops(axes: Axes, explanation: Explanation) -> None:

@@ -1,24 +1,23 @@
-"""The figures of a report, drawn by matplotlib as PNG files, for light and for dark pages.
+"""The figures of a report, drawn by matplotlib as PNG files; on dark pages, page.html inverts them.
 
 The colours are Okabe and Ito's, which colour-blind people can tell apart; none carries a meaning alone.
 """
 
-import functools
 import io
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, ParamSpec
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from cycler import cycler
-from matplotlib import rc_context, rcdefaults, rcParams
+from matplotlib import style
 from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
 from birnn_cli.evaluation import CALIBRATION_BINS, wilson_interval
-from birnn_cli.report.findings import Bin, Curves, Mistake, ReportInput
+from birnn_cli.report.findings import MAX_MISTAKES, Bin, ReportInput
 
 # In inches: at this width letters of 9.5 points can be read on a phone.
 WIDTH = 4.6
@@ -28,61 +27,41 @@ MAX_NAMED_CLASSES = 40
 # Longer names are shortened in figures; the page's tables have them whole.
 MAX_NAME = 12
 
-_BASE_STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 9.5,
     "axes.grid": True,
     "axes.axisbelow": True,
+    "axes.prop_cycle": cycler(color=["#0072b2", "#d55e00", "#007a5a"]),
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "grid.color": "#dddddd",
     "lines.markersize": 4.5,
     "legend.frameon": False,
     "text.parse_math": False,  # a class may be named $1$
 }
-_BACKGROUNDS = ("figure.facecolor", "axes.facecolor")
-_LINES_AND_TEXT = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
-
-
-def _style(background: str, foreground: str, grid: str, *colours: str) -> dict[Any, Any]:
-    """Settings of matplotlib for a page of these colours."""
-    return {
-        **_BASE_STYLE,
-        **dict.fromkeys(_BACKGROUNDS, background),
-        **dict.fromkeys(_LINES_AND_TEXT, foreground),
-        "grid.color": grid,
-        "axes.prop_cycle": cycler(color=colours),
-    }
-
-
-_LIGHT = _style("white", "black", "#dddddd", "#0072b2", "#d55e00", "#007a5a")
-_DARK = _style("#16181c", "#e8e8e8", "#3a3d44", "#56b4e9", "#e69f00", "#2ecc9f")
 
 
 class Picture(NamedTuple):
-    """A figure as two PNG files, and its width on a page in CSS pixels."""
+    """A figure as a PNG file, and its width on a page in CSS pixels."""
 
-    light: bytes
-    dark: bytes
+    png: bytes
     width: int
 
 
-Arguments = ParamSpec("Arguments")
-
-
-def light_and_dark(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Picture]:
-    """Draw a figure for light and for dark pages; matplotlib's settings are the same afterwards."""
-
-    @functools.wraps(draw)
-    def draw_both(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Picture:
-        files = []
-        with rc_context():
-            for style in (_LIGHT, _DARK):
-                rcdefaults()  # the user's matplotlibrc changes nothing
-                rcParams.update(style)
-                figure = draw(*args, **kwargs)
-                files.append(to_png(figure, DPI))
-        return Picture(files[0], files[1], round(figure.get_figwidth() * 100))
-
-    return draw_both
+@style.context(STYLE, after_reset=True)  # the user's matplotlibrc changes nothing, and is kept
+def draw_all(report: ReportInput) -> dict[str, Picture | None]:
+    """The report's pictures by the names of their files; None where there is nothing to draw."""
+    figures = {
+        "confusion.png": confusion_matrix(report),
+        "classes.png": class_errors(report),
+        "reliability.png": reliability_diagram(report.bins),
+        "curves.png": training_curves(report.curves) if report.curves else None,
+        "mistakes.png": mistakes_sheet(report) if report.mistakes else None,
+    }
+    return {
+        name: Picture(to_png(figure, DPI), round(figure.get_figwidth() * 100)) if figure else None
+        for name, figure in figures.items()
+    }
 
 
 def to_png(figure: Figure, dpi: int) -> bytes:
@@ -99,7 +78,6 @@ def shorten(name: str) -> str:
     return name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + "…"
 
 
-@light_and_dark
 def confusion_matrix(report: ReportInput) -> Figure:
     """True classes down, predictions across: counts, coloured by their fraction of the row."""
     counts, names = np.array(report.scores.confusion), [shorten(name) for name in report.names]
@@ -109,8 +87,7 @@ def confusion_matrix(report: ReportInput) -> Figure:
     axes = figure.add_subplot(xlabel="prediction", ylabel="true class")
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     norm = PowerNorm(0.35, 0, 1)  # so that one in a thousand can be seen beside the diagonal
-    background = rcParams["figure.facecolor"]
-    axes.imshow(fractions, cmap=LinearSegmentedColormap.from_list("", [background, "C0"]), norm=norm)
+    axes.imshow(fractions, cmap=LinearSegmentedColormap.from_list("", ["white", "C0"]), norm=norm)
     axes.grid(visible=False)
     every = -(-len(names) // MAX_NAMED_CLASSES)
     axes.set_xticks(range(0, len(names), every), names[::every], rotation=90 if longest > 3 else 0)
@@ -118,20 +95,18 @@ def confusion_matrix(report: ReportInput) -> Figure:
     if has_numbers:
         size = 9 if counts.max() < 1000 and len(names) <= 12 else 7.5
         for i, j in np.argwhere(counts).tolist():
-            colour = background if norm(float(fractions[i, j])) > 0.6 else rcParams["text.color"]
+            colour = "white" if norm(float(fractions[i, j])) > 0.6 else "black"
             axes.text(j, i, str(counts[i, j]), ha="center", va="center", color=colour, fontsize=size)
     return figure
 
 
-@light_and_dark
 def reliability_diagram(bins: Sequence[Bin]) -> Figure:
     """Accuracy against confidence, bin by bin, and how many images are in each bin."""
     figure = Figure((WIDTH, WIDTH), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.35])
     confidence, accuracy = np.array([(each.confidence, each.correct / each.n) for each in bins]).T
     bars = _error_bars(accuracy, [(each.correct, each.n) for each in bins])
-    diagonal = {"color": rcParams["text.color"], "linewidth": 1, "label": "perfect calibration"}
-    above.plot([0, 1], [0, 1], "--", **diagonal)
+    above.plot([0, 1], [0, 1], "k--", linewidth=1, label="perfect calibration")
     above.errorbar(confidence, accuracy, bars, fmt="o", capsize=2.5, label="bin, 95 % interval")
     above.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel="accuracy")
     figure.legend(loc="outside upper left", ncols=2)
@@ -147,7 +122,6 @@ def reliability_diagram(bins: Sequence[Bin]) -> Figure:
     return figure
 
 
-@light_and_dark
 def class_errors(report: ReportInput) -> Figure:
     """The error rate of each class with its 95 % interval; of many classes, the largest error rates."""
     scores = report.scores
@@ -157,11 +131,11 @@ def class_errors(report: ReportInput) -> Figure:
     rates, classes = np.array([rate for rate, _ in shown]), [scores.per_class[k] for _, k in shown]
     figure = Figure((WIDTH, max(2.2, 0.27 * len(shown) + 1)), layout="constrained")
     axes = figure.add_subplot(xlabel="error rate, with 95 % interval")
-    rows, foreground = range(len(shown)), rcParams["text.color"]
+    rows = range(len(shown))
     bars = _error_bars(rates, [(each.n - each.correct, each.n) for each in classes])
-    axes.barh(rows, rates, 0.7, xerr=bars, capsize=2.5, error_kw={"ecolor": foreground, "elinewidth": 1})
+    axes.barh(rows, rates, 0.7, xerr=bars, capsize=2.5, error_kw={"ecolor": "black", "elinewidth": 1})
     overall = 1 - scores.accuracy
-    axes.axvline(overall, linestyle="--", color=foreground, linewidth=1)
+    axes.axvline(overall, linestyle="--", color="black", linewidth=1)
     text = f"all: {100 - scores.accuracy * 100:.2f} %"
     axes.text(overall, 1.005, text, transform=axes.get_xaxis_transform(), va="bottom")
     axes.set_yticks(rows, [shorten(report.names[k]) for _, k in shown])
@@ -175,20 +149,19 @@ def class_errors(report: ReportInput) -> Figure:
     return figure
 
 
-@light_and_dark
-def training_curves(curves: Mapping[str, Curves]) -> Figure:
+def training_curves(curves: Mapping[str, Mapping[int, float]]) -> Figure:
     """Loss and accuracy against the number of training images seen."""
     figure = Figure((WIDTH, 1.25 * WIDTH), layout="constrained")
     panels = figure.subplots(2, 1, sharex=True)
-    for axes, (name, each) in zip(panels, curves.items(), strict=True):
-        for points, style, size, zorder, label in (
-            (each.notebook, "C1x--", 3.5, 2, "original notebook"),
-            (each.batch, "C0.-", 3.5, 2, "training batch"),
-            (each.validation, "C2D", 7, 3, "validation"),
+    for axes, name in zip(panels, ("loss", "accuracy"), strict=True):
+        for label, line, size, zorder in (
+            ("original notebook", "C1x--", 3.5, 2),
+            ("training batch", "C0.-", 3.5, 2),
+            ("validation", "C2D", 7, 3),
         ):
-            if points:
-                x, y = zip(*points, strict=True)
-                axes.plot(x, y, style, label=label, linewidth=1, markersize=size, zorder=zorder)
+            if points := curves.get(f"{name}, {label}"):
+                x, y = zip(*points.items(), strict=True)
+                axes.plot(x, y, line, label=label, linewidth=1, markersize=size, zorder=zorder)
         axes.set(ylabel="loss, nats per image" if name == "loss" else name)
     panels[0].set_yscale("log", nonpositive="mask")
     ticks = LogLocator(subs=(1, 2, 5))  # 0.05, 0.1, 0.2, ...
@@ -200,9 +173,9 @@ def training_curves(curves: Mapping[str, Curves]) -> Figure:
     return figure
 
 
-@light_and_dark
-def mistakes_sheet(report: ReportInput, mistakes: Sequence[Mistake]) -> Figure:
+def mistakes_sheet(report: ReportInput) -> Figure:
     """Images whose prediction is wrong, ten a row, each with its number, true class and prediction."""
+    mistakes = report.mistakes[:MAX_MISTAKES]
     across, height = min(10, len(mistakes)), 1.3
     down = -(-len(mistakes) // across)
     figure = Figure((across, height * down))

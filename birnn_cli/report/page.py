@@ -1,21 +1,22 @@
 """A report: one page that needs no network, and its figures as PNG files beside it."""
 
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from birnn_cli.evaluation import CALIBRATION_BINS, wilson_interval
 from birnn_cli.files import check_output, write_atomically
 from birnn_cli.optional import require
 from birnn_cli.reader.decode import encode_png
-from birnn_cli.report.findings import Mistake, ReportInput, mistakes, score_undisputed
-from birnn_cli.text import percent
+from birnn_cli.report.findings import MAX_MISTAKES, ReportInput
+from birnn_cli.runs import checkpoint
+from birnn_cli.text import percent, printable
 
 if TYPE_CHECKING:
-    from birnn_cli.report.sections import Section
+    from birnn_cli.report.figures import Picture
 
 PAGE = "index.html"
-MAX_MISTAKES = 60
 
 
 def prepare(folder: Path, *, force: bool) -> None:
@@ -32,41 +33,26 @@ def prepare(folder: Path, *, force: bool) -> None:
 
 
 def write(folder: Path, report: ReportInput) -> Path:
-    """Write a report into a folder that `prepare` made; the same input gives the same bytes.
+    """Write a report into a folder that `prepare` made, and return the page.
 
-    Returns:
-        The page.
-
-    Raises:
-        OSError: A file cannot be written.
+    The same input gives the same bytes. An OSError says that a file cannot be written.
     """
-    from birnn_cli.report import figures, sections  # with matplotlib, which `prepare` has asked for
+    from birnn_cli.report import figures  # with matplotlib, which `prepare` has asked for
 
-    parts = {
-        "confusion.png": sections.confusion(report),
-        "classes.png": sections.classes(report),
-        "reliability.png": sections.reliability(report),
-        "curves.png": sections.training(report),
-    }
-    wrong = mistakes(report.outputs)
-    pictures = {name: part.picture if part else None for name, part in parts.items()}
-    shown = wrong[:MAX_MISTAKES]
-    pictures["mistakes.png"] = figures.mistakes_sheet(report, shown) if shown else None
-    page = render(report, filter(None, parts.values()), wrong)
+    pictures = figures.draw_all(report)
+    page = render(report, pictures)
     for name, picture in pictures.items():
         if picture:
-            write_atomically(folder / name, picture.light)
+            write_atomically(folder / name, picture.png)
         else:  # one of an older report goes
             (folder / name).unlink(missing_ok=True)
     write_atomically(folder / PAGE, page.encode())
     return folder / PAGE
 
 
-def render(report: ReportInput, parts: "Iterable[Section]", wrong: Sequence[Mistake]) -> str:
-    """The page as HTML; the template escapes all text."""
+def render(report: ReportInput, pictures: "Mapping[str, Picture | None]") -> str:
+    """The page as HTML, without figures where no pictures are given; the template escapes all text."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    from birnn_cli.report.sections import facts
 
     html = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -75,13 +61,16 @@ def render(report: ReportInput, parts: "Iterable[Section]", wrong: Sequence[Mist
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    html.filters |= {"number": "{:,}".format, "percent": percent, "png": encode_png, "base64": b64encode}
+    html.filters |= {"number": "{:,}".format, "percent": percent, "printable": printable}
+    html.filters |= {"png": encode_png, "base64": b64encode}
+    # A data set's name, or a folder's without its path, which is private.
+    html.filters["folder_name"] = lambda dataset: printable(Path(dataset).name)
     page = html.get_template("page.html").render(
         report=report,
-        facts=facts(report),
-        sections=parts,
-        wrong=wrong,
-        shown=wrong[:MAX_MISTAKES],
-        undisputed=score_undisputed(report),
+        pictures=pictures,
+        versions=checkpoint.versions(),
+        wilson_interval=wilson_interval,
+        num_bins=CALIBRATION_BINS,
+        max_mistakes=MAX_MISTAKES,
     )
     return page.replace(" %", "\N{NO-BREAK SPACE}%")  # a number and its unit stay on one line

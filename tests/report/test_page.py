@@ -80,7 +80,7 @@ def test_a_report_is_one_small_page_and_its_pictures(written: Path) -> None:
     for name in PICTURES:
         with Image.open(written / name) as picture:
             assert picture.format == "PNG" and not picture.info.get("Software")
-            assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)  # the light one
+            assert picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_the_page_fetches_nothing_and_says_so_to_the_browser(written: Path) -> None:
@@ -98,10 +98,17 @@ def test_every_image_has_an_alt_text_and_every_figure_a_table(written: Path) -> 
     found = read(written)
     for image in found.all("img"):
         assert image["alt"]
-    figures = [image for image in found.all("img") if "class" in image]
-    assert [image["class"] for image in figures] == 4 * ["light", "dark"]
-    assert len(found.all("table")) == len(found.all("details")) == 4
+    figures = [image for image in found.all("img") if image["width"] != "28"]
+    assert len(figures) == len(found.all("table")) == len(found.all("details")) == 4
     assert all(any(char.isdigit() for char in image["alt"] or "") for image in figures)
+
+
+def test_dark_pages_invert_the_figures_and_never_the_images_of_digits(written: Path) -> None:
+    text = (written / "index.html").read_text(encoding="utf-8")
+    dark = text.partition("@media screen and (prefers-color-scheme: dark)")[2].partition("\n}")[0]
+    assert ".scroll img { filter: invert" in dark and text.count("filter:") == 1
+    digits = text.partition('<ul class="gallery">')[2]
+    assert "<img" in digits and "scroll" not in digits
 
 
 def test_the_page_names_the_checkpoint_and_no_place_on_this_machine(written: Path) -> None:
@@ -114,15 +121,15 @@ def test_the_gallery_says_how_many_mistakes_it_leaves_out(written: Path) -> None
     outputs = random_outputs(400)
     wrong = int((outputs.logits.argmax(axis=1) != outputs.labels).sum())
     found = read(written)
-    assert wrong > page.MAX_MISTAKES
-    assert sum("class" not in image for image in found.all("img")) == page.MAX_MISTAKES
-    assert f"{wrong - page.MAX_MISTAKES} more are not shown" in found.text
+    assert wrong > findings.MAX_MISTAKES
+    assert sum(image["width"] == "28" for image in found.all("img")) == findings.MAX_MISTAKES
+    assert f"{wrong - findings.MAX_MISTAKES} more are not shown" in found.text
 
 
 def test_a_gallerys_image_is_the_one_that_was_read(written: Path) -> None:
     outputs = random_outputs(400)
-    first = findings.mistakes(outputs)[0]
-    shown = next(image for image in read(written).all("img") if "class" not in image)
+    first = report_input(outputs, written.parent).mistakes[0]
+    shown = next(image for image in read(written).all("img") if image["width"] == "28")
     png = base64.b64decode((shown["src"] or "").partition(",")[2])
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png))), outputs.images[first.number])
     assert (shown["alt"] or "").startswith(
@@ -183,7 +190,7 @@ def page_text(dataset: str, split: str, n: int, wrong: list[int], folder: Path) 
     logits = 9 * np.eye(10, dtype=np.float32)[predicted]
     outputs = LabelledLogits(np.zeros((n, 28, 28), np.uint8), np.zeros(n, np.int64), logits, DIGITS)
     report = report_input(outputs, folder / "run", run_config(), dataset, split)
-    return " ".join(Page(page.render(report, [], findings.mistakes(outputs))).text.split())
+    return " ".join(Page(page.render(report, {})).text.split())
 
 
 def test_disputed_labels_are_named_for_mnists_test_images_alone(tmp_path: Path) -> None:
