@@ -208,15 +208,10 @@ def _predict_chunk(checkpoint: Checkpoint, options: Options, chunk: list[Source]
                 _label(prediction, digits, islice(probabilities, len(digits)), config.classes, options)
                 for prediction, digits in readings
             ),
-            key=_sureness,
+            key=lambda prediction: prediction.probability or 0.0,
         )
         for readings in found
     ]
-
-
-def _sureness(prediction: Prediction) -> float:
-    """The probability of a prediction; of several digits, the geometric mean of theirs."""
-    return float((prediction.probability or 0.0) ** (1 / max(len(prediction.digits), 1)))
 
 
 def _find_digits(
@@ -224,25 +219,23 @@ def _find_digits(
 ) -> list[tuple[Prediction, list[tuple[Box, Pixels]]]]:
     """A prediction without its labels, and the digits that the network has to read, with their boxes.
 
-    There is a second such pair where the picture may be read in another way.
+    A second such pair is another way to read one digit that is plausible too: the surer one is taken.
     """
     blank = Prediction(source=source._replace(content=None), status="no-ink")
     found = []
     try:
         stages = read_source(source, reader, options.invert, full_size=options.several)
-        for each in (stages, stages.second):
+        for each in (stages, None if options.several else stages.second):
             if each is None:
                 continue
             prediction = replace(blank, num_digits=each.num_digits)
             if options.stages:
                 prediction = replace(prediction, stages=_draw(each))
+            whole = (0, 0, *each.grey.shape[::-1])
             if options.several:
-                digits = list(each.split_digits())
-            elif each.pixels is None:
-                digits = []
+                found.append((prediction, list(each.split_digits())))
             else:
-                digits = [((0, 0, *each.grey.shape[::-1]), each.pixels)]
-            found.append((prediction, digits))
+                found.append((prediction, [] if each.pixels is None else [(whole, each.pixels)]))
     except BirnnError as error:
         return [(_failed(source, error.code, str(error)), [])]
     except Exception as error:  # a fault of ours on one picture is no reason to give up the others

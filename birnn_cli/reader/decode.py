@@ -13,7 +13,7 @@ from birnn_cli.reader.geometry import Pixels
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 
-MAX_PIXELS = 100_000_000  # of the largest picture: A3 at 600 dots an inch has 70 million
+MAX_PIXELS = 89_000_000  # of the largest picture: A3 at 600 dots an inch has 70 million
 MAX_BYTES = 256 << 20  # of the largest file that is read
 DRAFT_SIDE = 1280  # pixels that each side keeps at least when a picture is decoded at a smaller size
 
@@ -21,8 +21,9 @@ DRAFT_SIDE = 1280  # pixels that each side keeps at least when a picture is deco
 def decode(content: bytes, *, full_size: bool = True) -> Pixels:
     """Decode a picture file to upright grey levels: (height, width) uint8.
 
-    Of several pages or frames, the first one is decoded. Without `full_size`, a large picture is decoded
-    at a fraction of its size, a JPEG at once, in a fraction of the time. An ImageError says that the bytes are none of FORMATS, damaged, or too large.
+    Of several pages or frames, the first one is decoded. Without `full_size`, a large picture is shrunk
+    to a fraction of its size; a JPEG is decoded so, in a fraction of the time. An ImageError says that
+    the bytes are none of FORMATS, damaged, or too large.
     """
     if not content:
         raise ImageError("the file is empty, expected a picture")

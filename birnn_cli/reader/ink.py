@@ -25,6 +25,9 @@ MIN_DIGIT_SIDE = 0.2
 EDGE_WIDTH = 0.08  # fraction of the picture's side up to which a part at an edge is a page mark
 EDGE_COVERED = 0.4  # fraction of a picture's edge beyond which a part that covers it is a page mark
 EDGE_CONTRAST = 0.75  # fraction of the strongest contrast below which a part at an edge is a page mark
+OUTLINE_SMOOTHING = 2.0  # pixels: standard deviation of the Gaussian that keeps noise off the outlines
+OUTLINE_WIDTH = 7  # pixels across an outline within which the contrast rises
+MIN_OUTLINE_STEP = 0.2  # by how much it rises there, as a fraction of the contrast of what it surrounds
 MIN_RULED_SIDE = 64  # pixels on the shorter side from which a picture is searched for ruled lines
 LINE_PIECE = 0.1  # shortest piece of a ruled line, as a fraction of the picture's side along the line
 LINE_GAP = 0.4  # longest gap between two pieces of one line, as a fraction of the same side
@@ -62,7 +65,10 @@ def find_ink(contrast: FloatImage) -> Mask | None:
     parts = [part for part in range(1, count) if is_strong[part]]  # part 0 is the paper
     if not parts:
         return None
-    parts = _remove_specks(_remove_page_marks(parts, part_of_pixel, stats, contrast), stats)
+    parts = _remove_page_marks(parts, part_of_pixel, stats, contrast)
+    if not parts:
+        return None
+    parts = _remove_specks(parts, stats)
     digit_of_part = np.zeros(count, np.uint8)
     for number, digit in enumerate(_group_into_digits(parts, stats), start=1):
         digit_of_part[digit] = min(number, 255)
@@ -147,7 +153,11 @@ def _remove_specks(parts: list[int], stats: PartStats) -> list[int]:
 def _remove_page_marks(
     parts: list[int], part_of_pixel: NDArray[np.int32], stats: PartStats, contrast: FloatImage
 ) -> list[int]:
-    """The parts of the ink that are no frame or mark along an edge; if none could be a digit, all."""
+    """The parts of the ink that are no frame or mark along an edge.
+
+    If none could be a digit, all of them that have an outline: what is darker where the light fades
+    towards an edge of the page has none.
+    """
     height, width = part_of_pixel.shape
     total_contrast = np.bincount(part_of_pixel.ravel(), contrast.ravel(), len(stats))
     mean_contrast = total_contrast / stats[:, cv2.CC_STAT_AREA]
@@ -161,7 +171,18 @@ def _remove_page_marks(
     is_mark |= (edges_touched > 0) & (is_narrow | is_weak)
     drawn = [part for part in parts if not (is_mark[part] or _is_frame(part, part_of_pixel, stats))]
     has_digit = drawn and _largest(drawn, stats)[1] >= MIN_DIGIT_SIDE * min(height, width)
-    return drawn if has_digit else parts
+    if has_digit:
+        return drawn
+    smooth = cv2.GaussianBlur(contrast, (0, 0), OUTLINE_SMOOTHING)
+    square = np.ones((OUTLINE_WIDTH, OUTLINE_WIDTH), np.uint8)
+    steps = cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, square)
+    found = (part_of_pixel > 0).astype(np.uint8)
+    outlines = np.where(
+        found - cv2.erode(found, np.ones((3, 3), np.uint8), borderValue=1), part_of_pixel, 0
+    )
+    num_outline = np.bincount(outlines.ravel(), minlength=len(stats))
+    step = np.bincount(outlines.ravel(), steps.ravel(), len(stats)) / num_outline.clip(1)
+    return [part for part in parts if step[part] >= MIN_OUTLINE_STEP * mean_contrast[part]]
 
 
 def _is_frame(part: int, part_of_pixel: NDArray[np.int32], stats: PartStats) -> bool:

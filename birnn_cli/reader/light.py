@@ -41,9 +41,18 @@ class Strokes:
     is_dark: bool
     # For each of STROKE_WIDTHS, how much each pixel differs from its surroundings: (height, width).
     contrasts: tuple[Pixels, ...]
+    # For each of them, which pixels are surely in strokes, and in no ruled line.
+    clear: tuple[Mask, ...]
     # The number of the width that holds the strokes: the first one beyond which wider squares find
     # no more of them, or else the last.
     width: int
+
+    def strength(self, width: int) -> float:
+        """How strong the strokes are that a width holds: the sum of the squares of their contrast."""
+        pieces, stats = _pieces(self.clear[width])
+        is_long = stats[:, 2:4].max(axis=1) >= MIN_STROKE_LENGTH * max(pieces.shape)
+        is_long[0] = False  # what is in no stroke
+        return float(np.square(self.contrasts[width][is_long[pieces]], dtype=np.float32).sum())
 
     @property
     def contrast(self) -> Pixels:
@@ -60,17 +69,18 @@ def find_strokes(small: Pixels, is_dark: bool, mask: Mask | None = None) -> Stro
         found = np.asarray(cv2.morphologyEx(source, kind, np.ones((side, side), np.uint8)), np.uint8)
         contrasts.append(found if mask is None else np.where(mask, found, np.uint8(0)))
     inside = contrasts[-1] if mask is None else contrasts[-1][mask]
-    clear = CLEAR_STROKE * float(np.percentile(inside, 99.5))
-    counts = [_count_without_lines(contrast > clear) for contrast in contrasts]
+    level = CLEAR_STROKE * float(np.percentile(inside, 99.5))
+    clear = tuple(_without_lines(contrast > level) for contrast in contrasts)
+    counts = [int(each.sum()) for each in clear]
     last = len(counts) - 1
     plateaus = (
         number
         for number in range(last)
         if counts[number] >= MIN_STROKES * inside.size
         and counts[number + 1] <= MAX_GROWTH * counts[number]
-        and _longest(contrasts[number] > clear) >= MIN_STROKE_LENGTH * max(small.shape)
+        and _pieces(contrasts[number] > level)[1][1:, 2:4].max() >= MIN_STROKE_LENGTH * max(small.shape)
     )
-    return Strokes(is_dark, tuple(contrasts), next(plateaus, last))
+    return Strokes(is_dark, tuple(contrasts), clear, next(plateaus, last))
 
 
 def _square_sides(small: Pixels) -> list[int]:
@@ -79,14 +89,14 @@ def _square_sides(small: Pixels) -> list[int]:
     return [max(3, min(round(width * max(small.shape)) | 1, most)) for width in STROKE_WIDTHS]
 
 
-def _longest(strokes: Mask) -> int:
-    """The longer side of the largest connected piece of strokes, in pixels."""
-    _, _, stats, _ = cv2.connectedComponentsWithStats(strokes.astype(np.uint8), connectivity=8)
-    return int(stats[1:, 2:4].max(initial=0))
+def _pieces(strokes: Mask) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The number of each pixel's connected piece, 0 for none, and OpenCV's statistics of each piece."""
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(strokes.astype(np.uint8), connectivity=8)
+    return np.asarray(pieces, np.int32), np.asarray(stats, np.int32)
 
 
-def _count_without_lines(strokes: Mask) -> int:
-    """How many pixels are in strokes, without those of ruled lines and frames."""
+def _without_lines(strokes: Mask) -> Mask:
+    """Strokes without ruled lines and frames."""
     found = strokes.astype(np.uint8)
     for turned in (found, found.T):
         width = max(2, round(LINE_WIDTH * turned.shape[0]))
@@ -96,7 +106,7 @@ def _count_without_lines(strokes: Mask) -> int:
         runs = cv2.morphologyEx(thick, cv2.MORPH_OPEN, np.ones((1, run), np.uint8))
         too_wide = cv2.morphologyEx(runs, cv2.MORPH_OPEN, np.ones((width, 1), np.uint8))
         turned[(runs > 0) & (too_wide == 0)] = 0
-    return int(found.sum())
+    return found > 0
 
 
 def find_polarities(grey: FloatImage, mask: Mask | None = None) -> list[bool]:
@@ -116,11 +126,8 @@ def find_polarities(grey: FloatImage, mask: Mask | None = None) -> list[bool]:
     small, small_mask = _to_small(grey, mask)
     dark, light = (find_strokes(small, is_dark, small_mask) for is_dark in (True, False))
     width = min(dark.width, light.width)
-    dark_strength, light_strength = (
-        float(np.square(strokes.contrasts[width], dtype=np.float32).sum()) for strokes in (dark, light)
-    )
-    is_dark = dark_strength >= light_strength
-    stronger, weaker = max(dark_strength, light_strength), min(dark_strength, light_strength)
+    weaker, stronger = sorted((dark.strength(width), light.strength(width)))
+    is_dark = dark.strength(width) >= light.strength(width)
     is_clear = is_dark == paper_is_light and stronger > CLEAR_POLARITY * weaker
     return [is_dark] if is_clear else [is_dark, not is_dark]
 

@@ -101,7 +101,7 @@ BOMB = (
         (GOOD[: len(GOOD) // 2], "damaged"),
         (GOOD[:60] + bytes([GOOD[60] ^ 255]) + GOOD[61:], "damaged"),
         (BOMB, "megapixels"),
-        (encode(Image.new("1", (9000, 9000))), "megapixels"),
+        (encode(Image.new("1", (9500, 9500))), "megapixels"),
         (
             encode(Image.new("1", (9500, 9500))),
             "megapixels",

@@ -45,6 +45,15 @@ def test_one_line_from_edge_to_edge_is_no_ink_but_a_digit_that_fills_its_picture
     assert found is not None and found[4:8].max() > 100 and found[18:24].max() > 100
 
 
+@pytest.mark.parametrize("width", [2, 5])
+@pytest.mark.parametrize("at", [-30, -4, 0])
+def test_a_rule_that_a_digit_crosses_or_stands_on_is_no_ink(width: int, at: int) -> None:
+    levels = page(20, 240)
+    foot = int(np.flatnonzero((levels < 120).any(axis=1))[-1])
+    levels[foot + at :][:width] = np.minimum(levels[foot + at :][:width], 130)
+    assert likeness(read.read_pixels(encode(levels))) > 0.85
+
+
 @pytest.mark.parametrize("spread", [3, 12, 25])
 def test_ink_is_found_in_noise_and_none_in_noise_alone(spread: int) -> None:
     noise = np.random.default_rng(1).normal(0, spread, page().shape)

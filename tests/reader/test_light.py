@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from birnn_cli.reader import read
 from tests.reader.pictures import DIGIT, encode, likeness, page
@@ -46,6 +47,37 @@ def page_in_light(kind: str) -> np.ndarray:
 def test_uneven_light_is_no_ink(kind: str, invert: bool) -> None:
     levels = page_in_light(kind)
     assert likeness(read.read_pixels(encode(255 - levels if invert else levels))) > 0.85
+
+
+def shaded(where: np.ndarray, factor: float, softness: float) -> np.ndarray:
+    """Dark ink on light paper, with less light where a number is above 0."""
+    levels = page(60, 235) * (1 - (1 - factor) / (1 + np.exp(-where / softness)))
+    return np.asarray(levels.round(), np.uint8)
+
+
+@pytest.mark.parametrize("softness", [0.01, 0.05])
+@pytest.mark.parametrize("factor", [0.5, 0.7])
+def test_a_shadow_over_ink_is_no_ink_however_soft(factor: float, softness: float) -> None:
+    y, x = np.mgrid[0:1:560j, 0:1:560j]
+    fingers = 1 - ((x - 0.8) / 0.25) ** 2 - ((y - 0.6) / 0.4) ** 2
+    for where in (fingers, y - 0.15, 0.5 - x + 0.3 * y, np.abs(x + 0.4 * y - 0.6) - 0.1):
+        found = read.read_grey(shaded(where, factor, softness))
+        assert max(likeness(each.pixels) for each in (found, found.second) if each is not None) > 0.85
+
+
+@pytest.mark.parametrize("place", [(0.2, 0.2), (0.8, 0.3), (0.6, 0.9)])
+def test_glare_is_no_ink(place: tuple[float, float]) -> None:
+    y, x = np.mgrid[0:1:560j, 0:1:560j]
+    spot = np.exp(-((x - place[0]) ** 2 + (y - place[1]) ** 2) / 0.01)
+    found = read.read_grey((page(40, 150) + 105 * spot).clip(0, 255).astype(np.uint8))
+    assert max(likeness(each.pixels) for each in (found, found.second) if each is not None) > 0.9
+
+
+def test_a_negative_an_enlargement_and_a_margin_leave_the_digit_as_it_is() -> None:
+    own = page(30, 220, 120)
+    large = np.asarray(Image.fromarray(own).resize((720, 720), Image.Resampling.BICUBIC))
+    for changed in (own, 255 - own, large, np.pad(own, 90, constant_values=220)):
+        assert likeness(read.read_grey(changed).pixels) > 0.9
 
 
 @pytest.mark.parametrize("slope", [30, 120])

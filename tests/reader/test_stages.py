@@ -11,15 +11,16 @@ from tests.reader.pictures import DIGIT, page
 @pytest.mark.parametrize(
     ("grey", "drawn"),
     [
-        (page(), [True, True, True, True]),
-        (DIGIT, [True, False, False, True]),  # in MNIST's convention already
-        (np.full((40, 60), 200, np.uint8), [True, False, False, False]),  # no ink
+        (page(), [True, False, True, True, True]),
+        (np.pad(page(), 60, constant_values=40), [True, True, True, True, True]),  # on a dark table
+        (DIGIT, [True, False, False, False, True]),  # in MNIST's convention already
+        (np.full((40, 60), 200, np.uint8), [True, False, False, False, False]),  # no ink
     ],
-    ids=["page", "normalised", "empty"],
+    ids=["page", "sheet", "normalised", "empty"],
 )
-def test_each_stage_that_was_passed_is_drawn_below_its_name(grey: np.ndarray, drawn: list[bool]) -> None:
+def test_each_stage_that_was_passed_is_drawn_above_its_name(grey: np.ndarray, drawn: list[bool]) -> None:
     strip = draw_stages(read_grey(grey))
-    assert strip.shape == (CAPTION_HEIGHT + STAGE_SIDE + GAP, GAP + 4 * (STAGE_SIDE + GAP))
-    tiles = [strip[:, GAP + n * (STAGE_SIDE + GAP) :][:, :STAGE_SIDE] for n in range(4)]
-    assert all(len(np.unique(tile[:CAPTION_HEIGHT])) > 1 for tile in tiles)
-    assert [len(np.unique(tile[CAPTION_HEIGHT:])) > 1 for tile in tiles] == drawn
+    assert strip.shape == (GAP + STAGE_SIDE + CAPTION_HEIGHT, GAP + 5 * (STAGE_SIDE + GAP))
+    tiles = [strip[:, GAP + n * (STAGE_SIDE + GAP) :][:, :STAGE_SIDE] for n in range(5)]
+    assert all(len(np.unique(tile[-CAPTION_HEIGHT:])) > 1 for tile in tiles)
+    assert [len(np.unique(tile[:-CAPTION_HEIGHT])) > 1 for tile in tiles] == drawn
