@@ -25,8 +25,8 @@ MIN_DIGIT_SIDE = 0.2
 EDGE_WIDTH = 0.08  # fraction of the picture's side up to which a part at an edge is a page mark
 EDGE_COVERED = 0.4  # fraction of a picture's edge beyond which a part that covers it is a page mark
 EDGE_CONTRAST = 0.75  # fraction of the strongest contrast below which a part at an edge is a page mark
-OUTLINE_SMOOTHING = 2.0  # pixels: standard deviation of the Gaussian that keeps noise off the outlines
-OUTLINE_WIDTH = 7  # pixels across an outline within which the contrast rises
+OUTLINE_SMOOTHING = 1 / 320  # standard deviation of the Gaussian that keeps noise off outlines, likewise
+OUTLINE_WIDTH = 1 / 90  # width within which the contrast rises there, as a fraction of the longer side
 MIN_OUTLINE_STEP = 0.2  # by how much it rises there, as a fraction of the contrast of what it surrounds
 MIN_RULED_SIDE = 64  # pixels on the shorter side from which a picture is searched for ruled lines
 LINE_PIECE = 0.1  # shortest piece of a ruled line, as a fraction of the picture's side along the line
@@ -173,9 +173,9 @@ def _remove_page_marks(
     has_digit = drawn and _largest(drawn, stats)[1] >= MIN_DIGIT_SIDE * min(height, width)
     if has_digit:
         return drawn
-    smooth = cv2.GaussianBlur(contrast, (0, 0), OUTLINE_SMOOTHING)
-    square = np.ones((OUTLINE_WIDTH, OUTLINE_WIDTH), np.uint8)
-    steps = cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, square)
+    smooth = cv2.GaussianBlur(contrast, (0, 0), max(height, width) * OUTLINE_SMOOTHING)
+    side = max(3, round(OUTLINE_WIDTH * max(height, width)) | 1)
+    steps = cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, np.ones((side, side), np.uint8))
     found = (part_of_pixel > 0).astype(np.uint8)
     outlines = np.where(
         found - cv2.erode(found, np.ones((3, 3), np.uint8), borderValue=1), part_of_pixel, 0

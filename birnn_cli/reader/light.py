@@ -27,10 +27,11 @@ CLEAR_STROKE = 0.5  # fraction of the highest contrast from which a pixel is sur
 MIN_STROKES = 0.003  # fraction of the picture that strokes cover at least
 MIN_STROKE_LENGTH = 0.12  # fraction of the longer side that the longest piece of them has at least
 MAX_GROWTH = 1.25  # times the pixels in strokes that a wider square may find, and no more
-LINE_LENGTH = 0.4  # fraction of a side from which a thin straight piece is a line, not a stroke
+LINE_LENGTH = 0.8  # fraction of a side from which a thin straight piece is a line, not a stroke
 LINE_WIDTH = 0.05  # fraction of a side up to which it is thin
 WHOLE_BORDER = 0.97  # fraction of a picture's border that is all of it
 CLEAR_POLARITY = 3.0  # times more strokes of one kind than of the other that leave no doubt
+MAX_DISC = 37  # pixels across the disc with which strokes are removed
 MIN_LEVEL = 0.25  # of the paper's usual level: darker paper is taken to be this light
 
 
@@ -178,15 +179,20 @@ def subtract_paper(grey: FloatImage, is_dark: bool, mask: Mask | None = None) ->
         side = 2 * _square_sides(small)[find_strokes(small, is_dark, small_mask).width] + 1
         kind, outside = (cv2.MORPH_CLOSE, 0) if is_dark else (cv2.MORPH_OPEN, 255)
         source = small if small_mask is None else np.where(small_mask, small, np.uint8(outside))
-        without_strokes = cv2.morphologyEx(source, kind, np.ones((side, side), np.uint8))
+        # A disc, unlike a square, fits into a rounded shadow. A large one is slow: it is made small.
+        scale = min(1.0, MAX_DISC / side)
+        source = cv2.resize(source, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (round(scale * side) | 1,) * 2)
+        without_strokes = cv2.morphologyEx(source, kind, disc)
         paper = np.asarray(cv2.resize(without_strokes, grey.shape[::-1]), np.float32)
-        contrast = (paper - grey if is_dark else grey - paper).clip(0, None)
+        contrast = paper - grey if is_dark else grey - paper
         if is_dark:
             usual = np.float32(np.median(paper if mask is None else paper[mask]))
             contrast *= usual / paper.clip(max(1.0, MIN_LEVEL * float(usual)), None)
-    inside = contrast if mask is None else contrast[mask]
-    contrast = contrast - np.median(paper_levels(inside))
-    return np.asarray(contrast if mask is None else np.where(mask, contrast, 0), np.float32)
+    if mask is None:
+        return np.asarray(contrast - np.median(paper_levels(contrast)), np.float32)
+    contrast = contrast.clip(0, None)  # along the edge of the mask, the paper is a mean with its outside
+    return np.where(mask, contrast - np.median(paper_levels(contrast[mask])), np.float32(0))
 
 
 def _to_small(grey: FloatImage, mask: Mask | None) -> tuple[Pixels, Mask | None]:

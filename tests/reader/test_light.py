@@ -51,7 +51,7 @@ def test_uneven_light_is_no_ink(kind: str, invert: bool) -> None:
 
 def shaded(where: np.ndarray, factor: float, softness: float) -> np.ndarray:
     """Dark ink on light paper, with less light where a number is above 0."""
-    levels = page(60, 235) * (1 - (1 - factor) / (1 + np.exp(-where / softness)))
+    levels = page(60, 235) * (1 - (1 - factor) / (1 + np.exp((-where / softness).clip(-50, 50))))
     return np.asarray(levels.round(), np.uint8)
 
 
