@@ -13,7 +13,6 @@ from birnn_cli.cli.train import train
 from birnn_cli.version import __version__
 
 app = typer.Typer(
-    help="A bidirectional LSTM reads an image of a digit row by row and says which digit it is.",
     epilog="Examples:  birnn train  ·  birnn eval --all  ·  birnn predict digit.png  ·  "
     "birnn predict scans/ --json",
     context_settings={"help_option_names": ["-h", "--help"]},

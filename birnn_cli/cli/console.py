@@ -67,12 +67,10 @@ def show_curves(rows: Sequence[Mapping[str, float]]) -> None:
         values = [row[name] for row in rows if name in row]
         if len(values) < 2:
             continue
-        if name.endswith("accuracy"):
-            first, last, curve = percent(values[0]), percent(values[-1]), values
-        else:
-            first, last = f"{values[0]:.4f}", f"{values[-1]:.4f}"
-            # a loss is drawn on a logarithmic scale
-            curve = [math.log(max(value, 1e-9)) for value in values]
+        is_accuracy = name.endswith("accuracy")
+        first, last = (percent(x) if is_accuracy else f"{x:.4f}" for x in (values[0], values[-1]))
+        # a loss is drawn on a logarithmic scale
+        curve = values if is_accuracy else [math.log(max(value, 1e-9)) for value in values]
         label = name.replace("_", " ")
         result(f"{label:<20}{first:>8} {sparkline(curve):<{SPARKLINE_WIDTH}} {last}")
 
@@ -106,10 +104,11 @@ def show_evaluation(scores: "Evaluation", heading: str) -> None:
     for each in scores.per_class:
         accuracy = "–" if each.accuracy is None else percent(each.accuracy)
         result(f"{each.label:>10}  {each.correct:,} of {each.n:,} right, {accuracy}")
-    wrong = [(n, i, j) for i, row in enumerate(scores.confusion) for j, n in enumerate(row) if i != j]
-    for n, i, j in sorted(wrong, reverse=True)[:MAX_LISTED_CONFUSIONS]:
-        if n:
-            result(f"{n:>6,} × {scores.per_class[i].label} read as {scores.per_class[j].label}")
+    confusions = (
+        (n, i, j) for i, row in enumerate(scores.confusion) for j, n in enumerate(row) if n and i != j
+    )
+    for n, i, j in sorted(confusions, reverse=True)[:MAX_LISTED_CONFUSIONS]:
+        result(f"{n:>6,} × {scores.per_class[i].label} read as {scores.per_class[j].label}")
 
 
 def _show_confusion(scores: "Evaluation") -> None:

@@ -11,19 +11,14 @@ from birnn_cli.cli.exits import reporting
 from birnn_cli.cli.options import AsJson, CheckpointPath, DataDir, Quiet, option
 from birnn_cli.errors import BelowMinimumError
 
-DEFAULT_SAMPLES = 128  # as the notebook does
+DEFAULT_N = 128  # as the notebook does
 
 
 def evaluate(
     samples: Annotated[
         int | None,
         option(
-            "Score the first N images.",
-            "--samples",
-            "-n",
-            default=str(DEFAULT_SAMPLES),
-            metavar="N",
-            min=1,
+            "Score the first N images.", "--samples", "-n", default=str(DEFAULT_N), metavar="N", min=1
         ),
     ] = None,
     whole: Annotated[bool, option("Score all images of the split.", "--all")] = False,
@@ -37,17 +32,10 @@ def evaluate(
     data_dir: DataDir = None,
     min_accuracy: Annotated[
         float | None,
-        option(
-            "Exit with code 3 if the accuracy is below X (0 to 1).",
-            default=False,
-            metavar="X",
-            min=0,
-            max=1,
-        ),
+        option("Exit with code 3 if the accuracy is below X (0 to 1).", metavar="X", min=0, max=1),
     ] = None,
     report_dir: Annotated[
-        Path | None,
-        option("Write a page with pictures of the result to this folder.", "--report", default=False),
+        Path | None, option("Write a page with pictures of the result to this folder.", "--report")
     ] = None,
     force: Annotated[
         bool, option("Let --report write to a folder that holds files already.", "--force")
@@ -74,22 +62,16 @@ def evaluate(
         name = dataset or network.config.dataset
         reader = None if name in datasets.NAMES else network.config.reader
         with progress.download(quiet=quiet) as show_download:
-            data = datasets.open_data_set(
-                name, data_dir or datasets.default_data_dir(), reader, show_download
-            )
+            folder = data_dir or datasets.default_data_dir()
+            data = datasets.open_data_set(name, folder, reader, show_download)
         if samples is None and not whole:
-            samples = min(DEFAULT_SAMPLES, data.size(split))
+            samples = min(DEFAULT_N, data.size(split))
         started = time.perf_counter()
         with progress.counting(quiet=quiet) as show_count:
             read = evaluation.read_images(network, data, split, samples, show_count)
         scores = evaluation.score(read.logits, read.labels, read.classes)
-        results |= {
-            "checkpoint": str(path),
-            "dataset": data.name,
-            "split": split,
-            **asdict(scores),
-            "seconds": time.perf_counter() - started,
-        }
+        results |= {"checkpoint": str(path), "dataset": data.name, "split": split, **asdict(scores)}
+        results["seconds"] = time.perf_counter() - started
         if not as_json:
             console.show_evaluation(scores, f"{path} on {data.name}, {split} images")
         if report_dir is not None:
@@ -100,5 +82,3 @@ def evaluate(
             raise BelowMinimumError(
                 f"the accuracy {scores.accuracy} is below --min-accuracy {min_accuracy}"
             )
-        if as_json:
-            console.result_json({"command": "eval", "status": "ok", **results})

@@ -25,7 +25,7 @@ def export(
     quiet: Quiet = False,
 ) -> None:
     """Write a network to a file that works without birnn: ONNX, or a page to draw on."""
-    with reporting("export", as_json=as_json):
+    with reporting("export", as_json=as_json) as results:
         from birnn_cli import files
         from birnn_cli.cli import console
         from birnn_cli.export import export
@@ -35,8 +35,6 @@ def export(
         files.check_output(file, "file", force=force, inputs=[path])
         written = export(network, file, file_format)
         size = file.stat().st_size
-        if as_json:
-            values = {"checkpoint": str(path), "file": str(file), "format": written, "bytes": size}
-            console.result_json({"command": "export", "status": "ok", **values})
-        else:
+        results |= {"checkpoint": str(path), "file": str(file), "format": written, "bytes": size}
+        if not as_json:
             console.result(f"{file}: {written}, {size:,} bytes")

@@ -6,13 +6,11 @@ from birnn_cli.cli.options import AsJson, CheckpointPath, Quiet
 
 def info(checkpoint: CheckpointPath = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Describe a checkpoint: its network, how it was trained and on what, how good it is."""
-    with reporting("info", as_json=as_json):
+    with reporting("info", as_json=as_json) as results:
         from birnn_cli.cli import console
         from birnn_cli.runs import folders
         from birnn_cli.runs.checkpoint import describe
 
-        values = describe(*folders.find_checkpoint(checkpoint, console.note_unless(quiet)))
-        if as_json:
-            console.result_json({"command": "info", "status": "ok", **values})
-        else:
-            console.show_info(values)
+        results |= describe(*folders.find_checkpoint(checkpoint, console.note_unless(quiet)))
+        if not as_json:
+            console.show_info(results)

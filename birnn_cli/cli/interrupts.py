@@ -7,7 +7,6 @@ pictures (workers.py) leave Ctrl-C to the one that started them. Exit codes are 
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import NoReturn
 
 
@@ -15,12 +14,8 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM arrived."""
 
 
-def raise_when_terminated() -> None:
-    """From now on SIGTERM raises `Terminated`, just as Ctrl-C raises KeyboardInterrupt."""
-    signal.signal(signal.SIGTERM, _raise_terminated)
-
-
-def _raise_terminated(*_: object) -> NoReturn:
+def raise_terminated(*_: object) -> NoReturn:
+    """Raise `Terminated`: what SIGTERM is to do while a command runs."""
     raise Terminated
 
 
@@ -33,7 +28,7 @@ def noted_signals(*, patient: bool = False) -> Iterator[Callable[[], int]]:
     """
     arrived: list[int] = []
 
-    def note(number: int, _: FrameType | None) -> None:
+    def note(number: int, _: object) -> None:
         if arrived and not patient:
             raise Terminated if signal.SIGTERM in (number, *arrived) else KeyboardInterrupt
         arrived.append(number)

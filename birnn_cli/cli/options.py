@@ -39,20 +39,6 @@ def parse_shard(text: str) -> Shard:
     return Shard(int(number), int(shards))
 
 
-def _check(name: str) -> Callable[[Any], Any]:
-    """A callback that refuses a value that the recipe would refuse, in the same words."""
-
-    def check(value: Any) -> Any:
-        if value is not None:
-            try:
-                check_value(Recipe, name, value)
-            except ConfigError as error:
-                raise typer.BadParameter(f"{error}.") from None
-        return value
-
-    return check
-
-
 def with_recipe_values(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command an option for each value of a recipe, in place of its last parameter, `**values`.
 
@@ -73,17 +59,21 @@ def _recipe_parameter(value: "Field[Any]") -> inspect.Parameter:
         shown = "yes" if default else "no"
     elif isinstance(default, int | float):
         shown, metavar = f"{default:,}", "N" if isinstance(default, int) else "X"
-    made = option(
-        value.metadata["help"],
-        default=shown,
-        metavar=metavar,
-        callback=_check(value.name),
-        rich_help_panel="Override the recipe (shown: the values of notebook)",
-    )
-    kind = get_type_hints(Recipe)[value.name] | None
-    return inspect.Parameter(
-        value.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, made]
-    )
+
+    def check(given: Any) -> Any:  # refuses what the recipe would refuse, in the same words
+        if given is not None:
+            try:
+                check_value(Recipe, value.name, given)
+            except ConfigError as error:
+                raise typer.BadParameter(f"{error}.") from None
+        return given
+
+    panel = "Override the recipe (shown: the values of notebook)"
+    settings = {"metavar": metavar, "callback": check, "rich_help_panel": panel}
+    made = option(value.metadata["help"], default=shown, **settings)
+    annotation: Any = Annotated[get_type_hints(Recipe)[value.name] | None, made]
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(value.name, kind, default=None, annotation=annotation)
 
 
 DataDir = Annotated[

@@ -1,12 +1,12 @@
 """The files that `birnn predict` writes: predictions as JSON Lines, and folders of pictures."""
 
 import json
+import os
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,99 +17,83 @@ from birnn_cli.reader.decode import encode_png
 from birnn_cli.reader.inputs import Source
 
 
-class PredictionFile:
-    """The file of `predict --output`, a line per picture; to be used in a `with`.
+class PredictionFile(NamedTuple):
+    """The file of `predict --output`, a line per picture, as `open_predictions` opens it.
 
-    With `skip_existing`, predictions are added to a file that exists: `done` are the paths of the
-    pictures that it holds, `any_failed` whether one of them could not be read. A torn last line, which a
-    process that was stopped may have left, is cut off.
+    `done` are the paths of the pictures that it held, `any_failed` whether one could not be read.
+    """
+
+    file: BinaryIO
+    done: set[str]
+    any_failed: bool
+
+    def add(self, line: str) -> None:
+        """Add a picture's prediction, and write it out at once."""
+        self.file.write(f"{line}\n".encode())
+        self.file.flush()
+
+
+@contextmanager
+def open_predictions(
+    path: Path, pictures: Sequence[str] = (), *, force: bool = False, skip_existing: bool = False
+) -> Iterator[PredictionFile]:
+    """Open the file of `predict --output`; with `skip_existing`, predictions are added to what it holds.
 
     Raises:
         OutputExistsError: The file exists, and neither `force` nor `skip_existing` is given.
         OutputError: It is one of the pictures, or another process writes it, or it holds something else.
     """
-
-    def __init__(
-        self,
-        path: Path,
-        pictures: Sequence[str] = (),
-        *,
-        force: bool = False,
-        skip_existing: bool = False,
-    ) -> None:
-        self.done: set[str] = set()
-        self.any_failed = False
-        self._file: BinaryIO
-        check_output(
-            path,
-            "--output",
-            force=force or skip_existing,
-            inputs=pictures,
-            advice="add --skip-existing to go on with it, or --force to replace it",
-        )
-        with ExitStack() as opened:
-            if path.exists() and not path.is_file():  # a pipe or a device can only be written to
-                self._file = opened.enter_context(path.open("wb"))
-                opened.pop_all()
-                return
-            self._file = opened.enter_context(path.open("a+b"))
-            if _is_taken(self._file):
+    advice = "add --skip-existing to go on with it, or --force to replace it"
+    check_output(path, "--output", force=force or skip_existing, inputs=pictures, advice=advice)
+    is_regular = path.is_file() or not path.exists()  # a pipe or a device can only be written to
+    done: set[str] = set()
+    any_failed = False
+    with path.open("a+b" if is_regular else "wb") as file:
+        if is_regular:
+            if _is_taken(file):
                 raise OutputError(f"{path} is written by another process now: name another --output")
-            self._file.seek(0)
+            file.seek(0)
             if skip_existing:
-                self._read_existing(path)
-            else:
-                self._file.truncate()
-            opened.pop_all()  # all is well: it stays open
+                done, any_failed = _read_predictions(file, path)
+            file.truncate()
+        yield PredictionFile(file, done, any_failed)
 
-    def _read_existing(self, path: Path) -> None:
-        whole = 0  # where the last whole line ends, in bytes
-        for number, line in enumerate(self._file, start=1):
-            if not line.endswith(b"\n"):
-                break
-            try:
-                values = json.loads(line)
-                self.any_failed |= values["status"] == "error"
-                self.done.add(values["path"])
-            except (ValueError, KeyError, TypeError):
-                raise OutputError(
-                    f"line {number} of {path} is no prediction, expected JSON Lines as `birnn predict` "
-                    "writes them: name another --output"
-                ) from None
-            whole += len(line)
-        self._file.truncate(whole)
 
-    def add(self, line: str) -> None:
-        """Add a picture's prediction, and write it out at once."""
-        self._file.write(f"{line}\n".encode())
-        self._file.flush()
-
-    def __enter__(self) -> "PredictionFile":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        self._file.close()
+def _read_predictions(file: BinaryIO, path: Path) -> tuple[set[str], bool]:
+    """The paths in a file of predictions, and whether one failed; stops after the last whole line."""
+    done, any_failed = set(), False
+    for number, line in enumerate(file, start=1):
+        if not line.endswith(b"\n"):  # torn: a process that was stopped may have left it
+            file.seek(-len(line), os.SEEK_CUR)
+            break
+        try:
+            values = json.loads(line)
+            any_failed |= values["status"] == "error"
+            done.add(values["path"])
+        except (ValueError, KeyError, TypeError):
+            raise OutputError(
+                f"line {number} of {path} is no prediction, expected JSON Lines as `birnn predict` "
+                "writes them: name another --output"
+            ) from None
+    return done, any_failed
 
 
 class PictureFolder:
-    """A folder for pictures about predictions, as PNG files; `option` names it in an error.
+    """A folder for pictures about predictions, as PNG files; without one, none is saved.
 
-    Raises:
-        OutputExistsError: The folder holds something already, and nothing is forced.
+    If it holds something already, and nothing is forced, an OutputExistsError names the `option`.
     """
 
-    def __init__(self, folder: Path, option: str, *, force: bool) -> None:
-        check_output(
-            folder, option, force=force, folder=True, advice="or add --force to replace what it holds"
-        )
+    def __init__(self, folder: Path | None, option: str, *, force: bool) -> None:
+        if folder is not None:
+            advice = "or add --force to replace what it holds"
+            check_output(folder, option, force=force, folder=True, advice=advice)
         self._folder = folder
         self._taken: set[Path] = set()
 
     def save(self, source: Source, pixels: NDArray[np.uint8] | None) -> None:
         """Save a picture, if there is one, under its source's name, with `-2` at its end if taken."""
-        if pixels is None:
+        if self._folder is None or pixels is None:
             return
         name, number = source.name, 1
         while name in self._taken:
@@ -123,14 +107,13 @@ class PictureFolder:
 
 def _is_taken(file: BinaryIO) -> bool:
     """Whether another process writes a file; if not, this one has it until it is closed."""
-    if sys.platform == "win32":
-        return False
-    import fcntl
+    if sys.platform != "win32":
+        import fcntl
 
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # a file system without locks: some of those that clusters share
-        return False
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # a file system without locks: some of those that clusters share
+            pass
     return False

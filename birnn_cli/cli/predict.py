@@ -25,33 +25,27 @@ def predict(
         Literal["auto", "yes", "no"], option("Ink is darker than paper (yes), lighter (no).")
     ] = "auto",
     preview: Annotated[bool, option("Show the 28×28 that the network reads.", "--preview")] = False,
-    save_input: Annotated[
-        Path | None, option("A folder for what the network reads, as PNG.", default=False)
-    ] = None,
+    save_input: Annotated[Path | None, option("A folder for what the network reads, as PNG.")] = None,
     save_stages: Annotated[
-        Path | None, option("A folder for the stages of reading each picture, as PNG.", default=False)
+        Path | None, option("A folder for the stages of reading each picture, as PNG.")
     ] = None,
     explain: Annotated[
         Path | None,
         option(
             "A PNG file that explains one picture's prediction row by row; - shows it here.",
-            default=False,
             metavar="FILE",
         ),
     ] = None,
     several: Annotated[
         bool, option("Read several digits side by side as one number.", "--several")
     ] = False,
-    output: Annotated[
-        Path | None, option("A file for the predictions as JSON Lines.", default=False)
-    ] = None,
+    output: Annotated[Path | None, option("A file for the predictions as JSON Lines.")] = None,
     force: Annotated[bool, option("Write into outputs that exist already.", "--force")] = False,
     skip_existing: Annotated[
         bool, option("Add to --output what it does not hold yet.", "--skip-existing")
     ] = False,
     shard: Annotated[
-        Shard | None,
-        option("Read only the I-th of N equal parts.", default=False, metavar="I/N", parser=parse_shard),
+        Shard | None, option("Read only the I-th of N equal parts.", metavar="I/N", parser=parse_shard)
     ] = None,
     jobs: Annotated[
         int | None,
@@ -77,22 +71,20 @@ def predict(
 
             explanation.check_target(explain, paths, several=several, force=force)
         _, network = folders.find_checkpoint(checkpoint, console.note_unless(quiet))
-        saved_input, saved_stages = (
-            outputs.PictureFolder(folder, name, force=force) if folder else None
-            for folder, name in ((save_input, "--save-input"), (save_stages, "--save-stages"))
-        )
+        saved_input = outputs.PictureFolder(save_input, "--save-input", force=force)
+        saved_stages = outputs.PictureFolder(save_stages, "--save-stages", force=force)
         file = None
         if output is not None:
-            file = outputs.PredictionFile(output, paths, force=force, skip_existing=skip_existing)
-            opened.enter_context(file)
+            file = opened.enter_context(
+                outputs.open_predictions(output, paths, force=force, skip_existing=skip_existing)
+            )
 
         def to_read() -> "Iterator[Source]":
             found = find_pictures(paths, shard)
             return found if file is None else (each for each in found if each.path not in file.done)
 
-        options = prediction.Options(
-            top_k=top_k, invert=invert, several=several, stages=saved_stages is not None
-        )
+        stages = save_stages is not None
+        options = prediction.Options(top_k=top_k, invert=invert, several=several, stages=stages)
         failed, num_several = file is not None and file.any_failed, 0
         show = opened.enter_context(progress.answers(0 if quiet else sum(1 for _ in to_read())))
         found = prediction.predict(network, to_read(), options, jobs)
@@ -103,10 +95,8 @@ def predict(
             if file is not None:
                 file.add(line)
             show(line if as_json else str(each))
-            if saved_input is not None:
-                saved_input.save(each.source, each.pixels)
-            if saved_stages is not None:
-                saved_stages.save(each.source, each.stages)
+            saved_input.save(each.source, each.pixels)
+            saved_stages.save(each.source, each.stages)
             if preview and each.pixels is not None:
                 predictions.show_preview(each.source.path, each.pixels)
             if explain is not None and each.pixels is not None:

@@ -6,33 +6,24 @@ from typing import TYPE_CHECKING, Any
 from birnn_cli.cli.console import note, pixel_text
 
 if TYPE_CHECKING:
-    from birnn_cli.prediction import Candidate, DigitReading, Pixels, Prediction
+    from birnn_cli.prediction import Pixels, Prediction
 
 
 def to_json(prediction: "Prediction", *, several: bool) -> dict[str, Any]:
     """A prediction as the JSON object of `birnn predict --json`; `several` adds its digits."""
     error = prediction.error
+    digits = [
+        {"label": each.label, "probability": each.probability, "status": each.status, "box": each.box}
+        for each in prediction.digits
+    ]
     return {
         "path": prediction.source.path,
         "status": prediction.status,
         "label": prediction.label,
         "probability": prediction.probability,
-        "top": [_candidate(each) for each in prediction.top],
+        "top": [vars(each) for each in prediction.top],
         "error": {"code": error[0], "message": error[1]} if error else None,
-        **({"digits": [_digit(each) for each in prediction.digits]} if several else {}),
-    }
-
-
-def _candidate(candidate: "Candidate") -> dict[str, Any]:
-    return {"label": candidate.label, "probability": candidate.probability}
-
-
-def _digit(digit: "DigitReading") -> dict[str, Any]:
-    return {
-        "label": digit.label,
-        "probability": digit.probability,
-        "status": digit.status,
-        "box": digit.box,
+        **({"digits": digits} if several else {}),
     }
 
 

@@ -72,7 +72,7 @@ def train(
         "deterministic": deterministic,
         **{name: value for name, value in values.items() if value is not None},
     }
-    with reporting("train", as_json=as_json), ExitStack() as opened:
+    with reporting("train", as_json=as_json) as results, ExitStack() as opened:
         from birnn_cli.cli import console, interrupts, progress
         from birnn_cli.runs.metrics import read_metrics
         from birnn_cli.training import tensorboard as curves
@@ -98,8 +98,7 @@ def train(
         if not group.is_leader:
             return
         result = run.result()
-        if as_json:
-            console.result_json({"command": "train", "status": "ok", **asdict(result)})
-        else:
+        results |= asdict(result)
+        if not as_json:
             console.show_curves(read_metrics(run.folder))
             console.show_training(result)
