@@ -51,11 +51,9 @@ class Model:
         self.metadata: CheckpointMetadata = checkpoint.metadata
 
     def __repr__(self) -> str:
-        scores = self.metadata.validation
+        dataset, scores = self.metadata.config.dataset, self.metadata.validation
         accuracy = f"validation accuracy {percent(scores['accuracy'], 2)}" if scores else "not validated"
-        return (
-            f"<Model {self.path}: {self.metadata.config.dataset}, {' '.join(self.classes)}, {accuracy}>"
-        )
+        return f"<Model {self.path}: {dataset}, {' '.join(self.classes)}, {accuracy}>"
 
     @overload
     def predict(  # type: ignore[overload-overlap]

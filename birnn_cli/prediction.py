@@ -197,21 +197,20 @@ def _find_digits(
     prediction = Prediction(source=source._replace(content=None), status="no-ink")
     try:
         stages = read_source(source, reader, options.invert, full_size=options.several)
+        prediction = replace(prediction, num_digits=stages.num_digits)
         if options.stages:
             from birnn_cli.reader.stages import draw_stages  # seldom asked for; text takes long to load
 
             prediction = replace(prediction, stages=draw_stages(stages))
         if options.several:
-            digits = list(stages.split_digits())
-        elif stages.pixels is None:
-            digits = []
-        else:
-            digits = [((0, 0, *stages.grey.shape[::-1]), stages.pixels)]
+            return prediction, list(stages.split_digits())
+        if stages.pixels is None:
+            return prediction, []
+        return prediction, [((0, 0, *stages.grey.shape[::-1]), stages.pixels)]
     except BirnnError as error:
         return _failed(source, error.code, str(error)), []
     except Exception as error:  # a fault of ours on one picture is no reason to give up the others
         return _failed(source, "internal", f"it cannot be read: {error!r}"), []
-    return replace(prediction, num_digits=stages.num_digits), digits
 
 
 def _failed(source: Source, code: str, message: str) -> Prediction:
