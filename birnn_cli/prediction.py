@@ -46,7 +46,7 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Labelled:
-    """What the network reads in some pixels; `top` and `pixels` are empty for `no-ink` and `error`."""
+    """What the network reads in some pixels; for `no-ink` and `error`, no labels and no pixels."""
 
     status: Status  # `unsure` when the label is not to be trusted
     top: tuple[Candidate, ...] = ()  # the likeliest labels, likeliest first
@@ -180,7 +180,7 @@ def _predict_chunk(checkpoint: Checkpoint, options: Options, chunk: list[Source]
     config = checkpoint.config
     found = [_find_digits(config.reader, options, source) for source in chunk]
     images = [pixels for _, digits in found for _, pixels in digits]
-    rows = to_rows(np.array(images, np.uint8).reshape(-1, SIDE, SIDE))  # of none, perhaps
+    rows = to_rows(np.array(images, np.uint8).reshape(-1, SIDE, SIDE))  # perhaps of no image
     logits = numpy_engine.logits(config.architecture, checkpoint.weights, rows)
     likely = iter(numpy_engine.probabilities(logits))
     read = partial(_read_digit, config.classes, options.top_k)
