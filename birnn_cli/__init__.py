@@ -5,50 +5,27 @@
     model = birnn.load()
     print(model.predict("7.png"))
 
-Everything here is imported when it is first used, so that the import itself takes no time.
+All but the errors is imported when it is first used, so that the import itself takes no time.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from birnn_cli.errors import BirnnError, CheckpointError, ConfigError, DataError, ImageError, RunError
 from birnn_cli.version import __version__
 
 if TYPE_CHECKING:
-    from birnn_cli.errors import (
-        BirnnError,
-        CheckpointError,
-        ConfigError,
-        DataError,
-        ImageError,
-        RunError,
-    )
     from birnn_cli.evaluation import Evaluation
     from birnn_cli.explanation import Explanation
     from birnn_cli.model import Model, load
     from birnn_cli.prediction import Candidate, DigitReading, Prediction
     from birnn_cli.training.run import Run, train
 
-__all__ = [
-    "BirnnError",
-    "Candidate",
-    "CheckpointError",
-    "ConfigError",
-    "DataError",
-    "DigitReading",
-    "Evaluation",
-    "Explanation",
-    "ImageError",
-    "Model",
-    "Prediction",
-    "Run",
-    "RunError",
-    "__version__",
-    "load",
-    "train",
-]
+__all__ = ["Model", "Run", "__version__", "load", "train"]
+__all__ += ["Candidate", "DigitReading", "Evaluation", "Explanation", "Prediction"]
+__all__ += ["BirnnError", "CheckpointError", "ConfigError", "DataError", "ImageError", "RunError"]
 
 _MODULES = {
-    "errors": ("BirnnError", "CheckpointError", "ConfigError", "DataError", "ImageError", "RunError"),
     "evaluation": ("Evaluation",),
     "explanation": ("Explanation",),
     "model": ("Model", "load"),

@@ -10,83 +10,60 @@ class BirnnError(Exception):
 
     code = "failed"
 
+    def __init_subclass__(cls, code: str | None = None) -> None:
+        cls.code = code or cls.code
 
-class DataError(BirnnError):
+
+class DataError(BirnnError, code="data"):
     """A data set is unknown, missing, damaged, or unfit for what was asked."""
 
-    code = "data"
 
-
-class DataUnavailableError(DataError):
+class DataUnavailableError(DataError, code="data-unavailable"):
     """A data set is not on disk and cannot be downloaded now; `--dataset auto` then takes `strokes`."""
 
-    code = "data-unavailable"
 
-
-class CheckpointError(BirnnError):
+class CheckpointError(BirnnError, code="checkpoint"):
     """A checkpoint is missing, damaged, of another format, or contradicts itself."""
 
-    code = "checkpoint"
 
-
-class ImageError(BirnnError):
+class ImageError(BirnnError, code="image"):
     """A picture is missing or cannot be read."""
 
-    code = "image"
 
-
-class RunError(BirnnError):
+class RunError(BirnnError, code="run"):
     """A run folder cannot be used as asked."""
 
-    code = "run"
 
-
-class OutputExistsError(BirnnError):
+class OutputExistsError(BirnnError, code="output-exists"):
     """An output would overwrite a file or folder of the user's."""
 
-    code = "output-exists"
 
-
-class OutputError(BirnnError):
+class OutputError(BirnnError, code="output"):
     """An output file cannot be written or continued."""
 
-    code = "output"
 
-
-class ConfigError(BirnnError):
+class ConfigError(BirnnError, code="config"):
     """Settings cannot work, or cannot work together."""
 
-    code = "config"
 
-
-class ExportError(BirnnError):
+class ExportError(BirnnError, code="export"):
     """An exported file would not compute what its network computes."""
 
-    code = "export"
 
-
-class DivergedError(BirnnError):
+class DivergedError(BirnnError, code="diverged"):
     """During training the loss or the weights are no longer finite."""
 
-    code = "diverged"
 
-
-class OtherProcessError(BirnnError):
+class OtherProcessError(BirnnError, code="other-process"):
     """Another process of the same `torchrun` failed, and that process says why."""
 
-    code = "other-process"
 
-
-class BelowMinimumError(BirnnError):
+class BelowMinimumError(BirnnError, code="below-minimum"):
     """A network's accuracy is below the minimum that was asked for."""
 
-    code = "below-minimum"
 
-
-class InterruptedRunError(BirnnError):
+class InterruptedRunError(BirnnError, code="interrupted"):
     """A run was stopped by a signal, by its number, and is saved."""
-
-    code = "interrupted"
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)

@@ -33,15 +33,11 @@ class ClassScore:
 class Evaluation:
     """How well a network recognises labelled images.
 
-    Attributes:
-        n: Number of images.
-        correct: How many of them are recognised: the largest logit is that of the true label.
-        accuracy: correct / n, 0 to 1.
-        ci95: Wilson's 95 % interval of the accuracy, (low, high), 0 to 1.
-        loss: Mean cross-entropy, in nats per image.
-        ece: Expected calibration error, 0 to 1.
-        per_class: One score a class, in the order of the logits.
-        confusion: Counts of images; a row for each true label, a column for each predicted one.
+    Of `n` images, `correct` are recognised: the largest logit is that of the true label. `accuracy` is
+    correct / n, `ci95` Wilson's 95 % interval of it, (low, high), and `ece` the expected calibration
+    error, all in 0 to 1. `loss` is the mean cross-entropy, in nats per image. `per_class` has one score
+    a class, in the order of the logits. `confusion` counts images, a row for each true label, a column
+    for each predicted one.
     """
 
     n: int
@@ -63,30 +59,19 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class LabelledLogits:
-    """Labelled images, and a network's logits for them.
+    """Labelled images, and a network's logits for them."""
 
-    Attributes:
-        images: Shape (n, 28, 28), uint8; n is 1 or more.
-        labels: Shape (n,), int64 in [0, len(classes)).
-        logits: Shape (n, len(classes)), float32.
-        classes: The labels' names.
-    """
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    logits: NDArray[np.float32]
-    classes: tuple[str, ...]
+    images: NDArray[np.uint8]  # (n, 28, 28); n is 1 or more
+    labels: NDArray[np.int64]  # (n,), in [0, len(classes))
+    logits: NDArray[np.float32]  # (n, len(classes))
+    classes: tuple[str, ...]  # the labels' names
 
 
 def evaluate(
-    checkpoint: Checkpoint,
-    data: DataSet,
-    split: Split,
-    samples: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    checkpoint: Checkpoint, data: DataSet, split: Split, samples: int | None = None
 ) -> Evaluation:
     """Score a network on the first images of a split. Arguments and errors: see `read_images`."""
-    read = read_images(checkpoint, data, split, samples, progress)
+    read = read_images(checkpoint, data, split, samples)
     return score(read.logits, read.labels, read.classes)
 
 
@@ -131,6 +116,7 @@ def score(
     shifted = precise - precise.max(axis=1, keepdims=True)
     log_likelihoods = shifted[np.arange(n), labels] - np.log(np.exp(shifted).sum(axis=1))
     confidence = numpy_engine.probabilities(logits).max(axis=1)
+    totals, rights = confusion.sum(axis=1).tolist(), confusion.diagonal().tolist()
     return Evaluation(
         n=n,
         correct=correct,
@@ -140,18 +126,15 @@ def score(
         ece=calibration_error(confidence, predicted == labels),
         per_class=tuple(
             ClassScore(name, total, right, right / total if total else None)
-            for name, total, right in zip(
-                classes, confusion.sum(axis=1).tolist(), confusion.diagonal().tolist(), strict=True
-            )
+            for name, total, right in zip(classes, totals, rights, strict=True)
         ),
         confusion=tuple(map(tuple, confusion.tolist())),
     )
 
 
 def wilson_interval(correct: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of an accuracy, (low, high) in [0, 1], when `correct` of `n` images are right.
+    """The 95 % interval of an accuracy, (low, high) in [0, 1]: `correct` of `n`, 1 or more, are right.
 
-    `n` is 1 or more.
     Source: Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
     """
     accuracy, z2n = correct / n, Z95**2 / n

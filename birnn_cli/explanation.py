@@ -22,12 +22,10 @@ class Explanation:
         classes: The labels' names, in the order of the probabilities.
         pixels: What the network read: (28, 28) uint8.
         probabilities: Of each class, for the whole picture: (classes,) float64, their sum 1.
-        first_rows: Row t holds the probabilities from rows 0 to t alone: (28, classes) float64. Row 27
-            is the prediction from the whole picture.
-        last_rows: Row t holds the probabilities from rows t to 27 alone: (28, classes) float64. Row 0 is
-            the prediction from the whole picture.
+        first_rows: Row t holds those from rows 0 to t alone: (28, classes). Row 27: the whole picture.
+        last_rows: Row t holds those from rows t to 27 alone: (28, classes). Row 0: the whole picture.
         drops: By how much the log-probability of the predicted class drops when row t alone is blank:
-            (28,) float64, in nats. Above 0 the row speaks for the prediction, below 0 against it.
+            (28,), in nats. Above 0 the row speaks for the prediction, below 0 against it.
     """
 
     classes: tuple[str, ...]

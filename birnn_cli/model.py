@@ -41,10 +41,8 @@ def load(path: FilePath | None = None) -> "Model":
 class Model:
     """A trained network, made by `birnn.load`. Any thread may use it; it prints nothing.
 
-    Attributes:
-        path: The checkpoint file that it was loaded from.
-        classes: The labels that it tells apart.
-        metadata: How it was trained, on what, and its scores on the validation images.
+    `path` is the checkpoint file that it was loaded from, `classes` are the labels that it tells apart;
+    `metadata` says how it was trained, on what, and its scores on the validation images.
     """
 
     def __init__(self, path: Path, checkpoint: Checkpoint) -> None:
@@ -53,11 +51,9 @@ class Model:
         self.metadata: CheckpointMetadata = checkpoint.metadata
 
     def __repr__(self) -> str:
-        scores = self.metadata.validation
+        dataset, scores = self.metadata.config.dataset, self.metadata.validation
         accuracy = f"validation accuracy {percent(scores['accuracy'], 2)}" if scores else "not validated"
-        return (
-            f"<Model {self.path}: {self.metadata.config.dataset}, {' '.join(self.classes)}, {accuracy}>"
-        )
+        return f"<Model {self.path}: {dataset}, {' '.join(self.classes)}, {accuracy}>"
 
     @overload
     def predict(  # type: ignore[overload-overlap]
@@ -86,16 +82,14 @@ class Model:
 
         A picture is the path of a file (PNG, JPEG, BMP, GIF, WebP, TIFF), a PIL image, or a NumPy array
         of shape (height, width), (height, width, 3) or (height, width, 4), uint8 or floats in 0 to 1.
+        One picture gives one prediction. Many, in a list or any other iterable, give an iterator of
+        predictions in their order; a folder among them stands for the pictures in it and below. The path
+        of a folder alone does so too, which a type checker cannot see.
 
-        Args:
-            picture: One picture gives one prediction. Many, in a list or any other iterable, give an
-                iterator of predictions in their order; a folder among them stands for the pictures in
-                it and below. The path of a folder alone does so too, which a type checker cannot see.
-            top_k: How many of the likeliest labels to give.
-            invert: `yes` when ink is darker than paper, `no` when it is lighter, `auto` to find out.
-            several: Whether several digits side by side are read as one number.
-            jobs: Processes that share the work of many pictures; None for one per core. Above 1, a
-                script must call this below `if __name__ == "__main__":`.
+        `top_k` is how many of the likeliest labels to give. `invert` is `yes` when ink is darker than
+        paper, `no` when it is lighter, `auto` to find out. With `several`, several digits side by side
+        are read as one number. `jobs` processes share the work of many pictures, None for one per core;
+        above 1, a script must call this below `if __name__ == "__main__":`.
 
         Raises:
             ConfigError: An argument, or an array's shape or dtype, is not one of these.
@@ -126,15 +120,12 @@ class Model:
         split: Split = "test",
         data_dir: FilePath | None = None,
     ) -> "Evaluation":
-        """Score the network on labelled images.
+        """Score the network on the first `samples` images of a split, `test` or `validation`.
 
-        Args:
-            dataset: The name of a data set, or a folder with one subfolder of images per class; by
-                default the data set that the network was trained on.
-            samples: How many of the first images of the split, 128 if there are so many; None for all.
-            split: `test` or `validation`.
-            data_dir: Where data sets live; by default BIRNN_DATA_DIR of the environment, else the user's
-                cache folder.
+        By default those are 128 if there are so many; None stands for all. `dataset` is the name of a
+        data set, or a folder with one subfolder of images per class; by default the data set that the
+        network was trained on. `data_dir` is where data sets live; by default BIRNN_DATA_DIR of the
+        environment, else the user's cache folder.
 
         Raises:
             DataError: The data set is unknown, not there, damaged, of other classes, or too small.

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, islice, product
 from typing import Literal, get_args
 
 import numpy as np
@@ -16,15 +16,15 @@ from birnn_cli.errors import BirnnError, ConfigError
 from birnn_cli.network import numpy_engine
 from birnn_cli.network.rows import to_rows
 from birnn_cli.reader import Reader, decode
+from birnn_cli.reader.geometry import Box
 from birnn_cli.reader.inputs import STDIN, Source, read_source
 from birnn_cli.reader.light import Invert
-from birnn_cli.reader.read import ReaderStages
+from birnn_cli.reader.normalise import SIDE
 from birnn_cli.runs.checkpoint import Checkpoint
 from birnn_cli.text import percent
 
 Status = Literal["ok", "unsure", "no-ink", "error"]
 Pixels = NDArray[np.uint8]
-Box = tuple[int, int, int, int]
 
 # Pictures that are read together: at most so many files, of about so many bytes. Enough for the network
 # to be efficient, few enough for the first predictions to come soon.
@@ -46,17 +46,11 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Labelled:
-    """What the network reads in some pixels.
+    """What the network reads in some pixels; for `no-ink` and `error`, no labels and no pixels."""
 
-    Attributes:
-        status: `ok`; `unsure`, when the label is not to be trusted; `no-ink`; `error`.
-        top: The likeliest labels, likeliest first; empty for `no-ink` and `error`.
-        pixels: What the network read: (28, 28) uint8; None for `no-ink` and `error`.
-    """
-
-    status: Status
-    top: tuple[Candidate, ...] = ()
-    pixels: Pixels | None = None
+    status: Status  # `unsure` when the label is not to be trusted
+    top: tuple[Candidate, ...] = ()  # the likeliest labels, likeliest first
+    pixels: Pixels | None = None  # what the network read: (28, 28) uint8
 
     @property
     def label(self) -> str | None:
@@ -73,6 +67,7 @@ class Labelled:
 class DigitReading(Labelled):
     """One of several digits; `box` is left, top, right, bottom in pixels, the last two exclusive."""
 
+    pixels: Pixels
     box: Box
 
 
@@ -81,14 +76,10 @@ class Prediction(Labelled):
     """What the network reads in one picture; with several digits, a number as text.
 
     The probability of a number is the product of its digits'; its `pixels` are those of all digits side
-    by side, (28, 28 × digits). `str` gives it as a line of text, `7.png: 7 (99.8 %)`.
-
-    Attributes:
-        source: Which picture.
-        error: A code and a message, where the picture could not be read.
-        num_digits: How many digits seem to stand side by side in the picture.
-        digits: From left to right, where several digits were asked for.
-        stages: How the picture was read, as a picture: (height, width) uint8, where asked for.
+    by side, (28, 28 × digits). `str` gives it as a line of text, `7.png: 7 (99.8 %)`. `error` is a code
+    and a message, where the picture could not be read; `num_digits`, how many digits seem to stand side
+    by side in it; `digits`, each from left to right, where several were asked for; `stages`, how the
+    picture was read, as a picture (height, width) uint8, where asked for.
     """
 
     source: Source
@@ -125,25 +116,14 @@ class Prediction(Labelled):
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How pictures are read.
+    """How pictures are read; a ConfigError where a value is not one of these."""
 
-    Attributes:
-        top_k: How many of the likeliest labels to give, 1 or more.
-        invert: `yes` when ink is darker than paper, `no` when it is lighter, `auto` to find out.
-        several: Whether each of several digits side by side is read, or all ink as one digit.
-        stages: Whether predictions show how the picture was read.
-
-    Raises:
-        ConfigError: A value is not one of these.
-    """
-
-    top_k: int = 1
-    invert: Invert = "auto"
-    several: bool = False
-    stages: bool = False
+    top_k: int = 1  # how many of the likeliest labels to give, 1 or more
+    invert: Invert = "auto"  # `yes`: ink is darker than paper; `no`: it is lighter; `auto`: find out
+    several: bool = False  # whether each of several digits side by side is read, or all ink as one
+    stages: bool = False  # whether predictions show how the picture was read
 
     def __post_init__(self) -> None:
-        """Check the values."""
         if not isinstance(self.top_k, int) or self.top_k < 1:
             raise ConfigError(f"top_k is {self.top_k!r}, expected a whole number from 1")
         if self.invert not in get_args(Invert):
@@ -173,7 +153,9 @@ def predict(
     from birnn_cli import workers  # takes long to load, and one picture needs none
 
     jobs = jobs or workers.usable_cores()
-    with closing(workers.in_order(work, chain(first, chunks), jobs, _lost)) as predictions:
+    message = "reading it ended the process, perhaps of too little memory"
+    lost = partial(_failed, code="internal", message=message)
+    with closing(workers.in_order(work, chain(first, chunks), jobs, lost)) as predictions:
         yield from chain.from_iterable(predictions)
 
 
@@ -198,20 +180,18 @@ def _predict_chunk(checkpoint: Checkpoint, options: Options, chunk: list[Source]
     config = checkpoint.config
     found = [_find_digits(config.reader, options, source) for source in chunk]
     images = [pixels for readings in found for _, digits in readings for _, pixels in digits]
-    if not images:
-        return [readings[0][0] for readings in found]
-    logits = numpy_engine.logits(config.architecture, checkpoint.weights, to_rows(np.stack(images)))
-    probabilities = iter(numpy_engine.probabilities(logits))
-    return [
-        max(
-            (
-                _label(prediction, digits, islice(probabilities, len(digits)), config.classes, options)
-                for prediction, digits in readings
-            ),
-            key=lambda prediction: prediction.probability or 0.0,
-        )
+    rows = to_rows(np.array(images, np.uint8).reshape(-1, SIDE, SIDE))  # perhaps of no image
+    logits = numpy_engine.logits(config.architecture, checkpoint.weights, rows)
+    likely = iter(numpy_engine.probabilities(logits))
+    read = partial(_read_digit, config.classes, options.top_k)
+    labelled = [
+        [
+            _label(prediction, [read(next(likely), box, pixels) for box, pixels in digits], options)
+            for prediction, digits in readings
+        ]
         for readings in found
     ]
+    return [max(each, key=lambda reading: reading.probability or 0.0) for each in labelled]
 
 
 def _find_digits(
@@ -230,12 +210,15 @@ def _find_digits(
                 continue
             prediction = replace(blank, num_digits=each.num_digits)
             if options.stages:
-                prediction = replace(prediction, stages=_draw(each))
-            whole = (0, 0, *each.grey.shape[::-1])
+                from birnn_cli.reader.stages import draw_stages  # text takes long to load
+
+                prediction = replace(prediction, stages=draw_stages(each))
             if options.several:
-                found.append((prediction, list(each.split_digits())))
+                digits = list(each.split_digits())
             else:
-                found.append((prediction, [] if each.pixels is None else [(whole, each.pixels)]))
+                whole = (0, 0, *each.grey.shape[::-1])
+                digits = [] if each.pixels is None else [(whole, each.pixels)]
+            found.append((prediction, digits))
     except BirnnError as error:
         return [(_failed(source, error.code, str(error)), [])]
     except Exception as error:  # a fault of ours on one picture is no reason to give up the others
@@ -247,40 +230,27 @@ def _failed(source: Source, code: str, message: str) -> Prediction:
     return Prediction(source=source._replace(content=None), status="error", error=(code, message))
 
 
-def _lost(source: Source) -> Prediction:
-    """The prediction for a picture on which a process died."""
-    return _failed(source, "internal", "reading it ended the process, perhaps of too little memory")
+def _read_digit(
+    classes: tuple[str, ...], top_k: int, likely: NDArray[np.float32], box: Box, pixels: Pixels
+) -> DigitReading:
+    """A digit with its labels, given the probability of each class, (classes,)."""
+    best = np.argsort(-likely, kind="stable")[:top_k]
+    top = tuple(Candidate(classes[label], float(likely[label])) for label in best)
+    status: Status = "ok" if top[0].probability >= UNSURE_BELOW else "unsure"
+    return DigitReading(status=status, top=top, box=box, pixels=pixels)
 
 
-def _draw(stages: ReaderStages) -> Pixels:
-    from birnn_cli.reader.stages import draw_stages  # seldom asked for, and text takes long to load
-
-    return draw_stages(stages)
-
-
-def _label(
-    prediction: Prediction,
-    digits: list[tuple[Box, Pixels]],
-    probabilities: Iterable[NDArray[np.float32]],
-    classes: tuple[str, ...],
-    options: Options,
-) -> Prediction:
-    """A prediction with its labels, given the probabilities (classes,) of each of its digits, if any."""
+def _label(prediction: Prediction, digits: list[DigitReading], options: Options) -> Prediction:
+    """A prediction with the labels of its digits, or as it is if there are none."""
     if not digits:
         return prediction
-    readings = []
-    for (box, pixels), likely in zip(digits, probabilities, strict=True):
-        best = np.argsort(-likely, kind="stable")[: options.top_k]
-        top = tuple(Candidate(classes[label], float(likely[label])) for label in best)
-        status: Status = "ok" if top[0].probability >= UNSURE_BELOW else "unsure"
-        readings.append(DigitReading(status=status, top=top, box=box, pixels=pixels))
-    is_sure = all(each.status == "ok" for each in readings)
+    is_sure = all(each.status == "ok" for each in digits)
     return replace(
         prediction,
         status="ok" if is_sure and (options.several or prediction.num_digits == 1) else "unsure",
-        top=_likeliest_texts([each.top for each in readings], options.top_k),
-        pixels=np.hstack([pixels for _, pixels in digits]),
-        digits=tuple(readings) if options.several else (),
+        top=_likeliest_texts([each.top for each in digits], options.top_k),
+        pixels=np.hstack([each.pixels for each in digits]),
+        digits=tuple(digits) if options.several else (),
     )
 
 
@@ -294,8 +264,7 @@ def _likeliest_texts(digits: list[tuple[Candidate, ...]], count: int) -> tuple[C
     for candidates in digits:
         longer = (
             Candidate(text.label + each.label, text.probability * each.probability)
-            for text in texts
-            for each in candidates
+            for text, each in product(texts, candidates)
         )
         texts = heapq.nlargest(count, longer, key=lambda text: text.probability)
     return tuple(texts)

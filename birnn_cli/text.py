@@ -3,8 +3,6 @@
 
 def printable(text: str) -> str:
     """The text on one line: what is not printable, and could steer a terminal, becomes an escape."""
-    if text.isprintable():
-        return text
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )

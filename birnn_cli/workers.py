@@ -7,10 +7,10 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import islice
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
@@ -19,16 +19,12 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 # Each process computes on one core: more threads of these libraries would only wait for each other.
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"
-)
+THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 
 
 def usable_cores() -> int:
     """The CPU cores that this process may use, of those that the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_order(
@@ -39,16 +35,12 @@ def in_order(
 ) -> Generator[list[Answer]]:
     """Have processes work on chunks, and yield their answers in the order of the chunks.
 
-    Two chunks per process are under way. The processes are new ones ("spawn"), which import the caller's
-    main module; they end when the iterator is closed or the caller's process ends, however it does. No
-    signal handler is installed, and any thread may call this. When a process dies, the pool is made anew
-    and the next chunk is worked on item by item, to find the one that kills.
-
-    Args:
-        work: Gives an answer for each item of a chunk. It, items and answers are pickled.
-        chunks: Taken as answers are.
-        processes: How many, 1 or more.
-        lost: Gives the answer for an item on which a process died.
+    `work` gives an answer for each item of a chunk; it, items and answers are pickled. Chunks are taken
+    as answers are: two per process are under way. The processes, 1 or more, are new ones ("spawn"),
+    which import the caller's main module; they end when the iterator is closed or the caller's process
+    ends, however it does. No signal handler is installed, and any thread may call this. When a process
+    dies, the pool is made anew and the next chunk is worked on item by item, to find the item that
+    kills: `lost` gives the answer for it.
 
     Raises:
         OSError: Processes die before they do any work.
@@ -99,19 +91,22 @@ class _Pool(ProcessPoolExecutor):
     def __init__(self, pickled: bytes, processes: int) -> None:
         context = multiprocessing.get_context("spawn")
         # Nothing is ever sent: the processes wait for the sender to be closed.
-        pipe: tuple[Any, Any] = context.Pipe(duplex=False)  # its type differs between systems
-        receiver, self._sender = pipe
+        receiver, self._sender = context.Pipe(duplex=False)
         super().__init__(processes, context, _begin, (pickled, receiver))
 
     def send(self, chunk: list[Any]) -> "Future[list[Any]]":
         """The answers to a chunk, later; this starts a process where there is work for one more."""
+        if sys.platform != "win32":  # a process inherits that Ctrl-C is blocked: the caller ends it
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            with _ctrl_c_blocked():
-                return self.submit(_work, chunk)
+            return self.submit(_work, chunk)
         except BrokenProcessPool as error:
             future: Future[list[Any]] = Future()
             future.set_exception(error)
             return future
+        finally:
+            if sys.platform != "win32":  # one that came in the meantime comes through now
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def close(self) -> None:
         """End the processes, whatever they are at."""
@@ -119,28 +114,12 @@ class _Pool(ProcessPoolExecutor):
         self.shutdown(cancel_futures=True)
 
 
-@contextmanager
-def _ctrl_c_blocked() -> Iterator[None]:
-    """Processes that start within inherit that Ctrl-C is blocked: the caller ends them.
-
-    For this thread it is blocked for a moment, and then comes through.
-    """
-    if sys.platform == "win32":  # it knows no such thing
-        yield
-    else:
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            yield
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-_state: dict[str, Any] = {}  # in a process of a pool: its work
+_state: dict[str, Callable[[list[Any]], list[Any]]] = {}  # in a process of a pool: its work
 
 
 def _begin(pickled: bytes, receiver: Any) -> None:
     """Get a new process ready: one thread, no Ctrl-C, an end when the pool is closed; load its work."""
-    os.environ.update(ONE_THREAD)  # read when NumPy and OpenCV are loaded, with the work
+    os.environ |= dict.fromkeys(THREAD_LIMITS, "1")  # read when NumPy and OpenCV load, with the work
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def end_with_the_pool() -> None:
@@ -152,5 +131,4 @@ def _begin(pickled: bytes, receiver: Any) -> None:
 
 
 def _work(chunk: list[Any]) -> list[Any]:
-    answers: list[Any] = _state["work"](chunk) if chunk else []
-    return answers
+    return _state["work"](chunk) if chunk else []
