@@ -132,7 +132,8 @@ class Model:
             dataset: The name of a data set, or a folder with one subfolder of images per class; by
                 default the data set that the network was trained on.
             samples: How many of the first images of the split, 128 if there are so many; None for all.
-            split: `test` or `validation`.
+                Those of a folder are mixed by a hash of their paths.
+            split: `test`, `validation` or, for a folder, `all`: every image that it holds.
             data_dir: Where data sets live; by default BIRNN_DATA_DIR of the environment, else the user's
                 cache folder.
 
@@ -145,14 +146,16 @@ class Model:
 
         if samples is not None and (not isinstance(samples, int) or samples < 1):
             raise ConfigError(f"samples is {samples!r}, expected a whole number from 1, or None for all")
-        if split not in ("test", "validation"):
-            raise ConfigError(f"split is {split!r}, expected test or validation")
+        if split not in ("test", "validation", "all"):
+            raise ConfigError(f"split is {split!r}, expected test, validation or all")
         config = self.metadata.config
         name = os.fspath(dataset or config.dataset)
         where = data_dir or datasets.default_data_dir()
         reader = None if name in datasets.NAMES else config.reader
         data = datasets.open_data_set(name, Path(where), reader)
-        if samples == DEFAULT_SAMPLES:
+        if split == "all" and samples == DEFAULT_SAMPLES:
+            samples = None
+        elif samples == DEFAULT_SAMPLES:
             samples = min(samples, data.size(split))
         return evaluation.evaluate(self._checkpoint, data, split, samples)
 
