@@ -112,8 +112,8 @@ def _open_folder(name: str, reader: Reader) -> DataSet:
     if root.suffix.lower() in (".csv", ".npz", ".npy") and root.is_file():
         raise DataError(
             f"{root} is a table, expected a folder: save each row's 784 values as a picture in a folder "
-            "of its label (Image.fromarray(numpy.uint8(values).reshape(28, 28)).save('set/7/1.png')), and "
-            "name the folder set"
+            "of its label (Image.fromarray(numpy.uint8(values).reshape(28, 28)).save('set/7/1.png')), "
+            "and name the folder set"
         )
     if not root.is_dir():
         raise DataError(
