@@ -84,16 +84,22 @@ def read_images(
 ) -> LabelledLogits:
     """The first `samples` images of a split (None: all), with their labels and a network's logits.
 
+    Those of a folder come in an order that mixes its classes, the same every time. A data set may lack
+    some of the network's classes.
+
     Raises:
-        DataError: The data set's classes are not the network's, or it has fewer images than `samples`.
+        DataError: The data set has a class that the network has not, or fewer images than `samples`.
     """
     config = checkpoint.config
-    if data.classes != config.classes:
+    empty = data.folder.without_images("all") if data.folder else []
+    if set(data.classes).difference(config.classes, empty):
         raise DataError(
             f"{data.name} has the classes {' '.join(data.classes)}, and the network was trained on "
             f"{config.dataset} with {' '.join(config.classes)}: take another --dataset or --checkpoint"
         )
-    images, labels = data.load(split, samples)
+    images, labels = data.load(split, samples, mixed=True)
+    numbers = {name: number for number, name in enumerate(config.classes)}
+    labels = np.array([numbers.get(name, -1) for name in data.classes])[labels]  # -1 is of no image
     logits = np.empty((len(images), len(config.classes)), np.float32)
     for start in range(0, len(images), numpy_engine.BATCH_SIZE):
         batch = slice(start, start + numpy_engine.BATCH_SIZE)

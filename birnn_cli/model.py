@@ -122,10 +122,11 @@ class Model:
     ) -> "Evaluation":
         """Score the network on the first `samples` images of a split, `test` or `validation`.
 
-        By default those are 128 if there are so many; None stands for all. `dataset` is the name of a
-        data set, or a folder with one subfolder of images per class; by default the data set that the
-        network was trained on. `data_dir` is where data sets live; by default BIRNN_DATA_DIR of the
-        environment, else the user's cache folder.
+        By default those are 128 if there are so many; None stands for all. `split` may be `all`, for
+        every image of a folder; those of a folder are mixed by a hash of their paths. `dataset` is the
+        name of a data set, or a folder with one subfolder of images per class; by default the data set
+        that the network was trained on. `data_dir` is where data sets live; by default BIRNN_DATA_DIR of
+        the environment, else the user's cache folder.
 
         Raises:
             DataError: The data set is unknown, not there, damaged, of other classes, or too small.
@@ -136,14 +137,16 @@ class Model:
 
         if samples is not None and (not isinstance(samples, int) or samples < 1):
             raise ConfigError(f"samples is {samples!r}, expected a whole number from 1, or None for all")
-        if split not in ("test", "validation"):
-            raise ConfigError(f"split is {split!r}, expected test or validation")
+        if split not in ("test", "validation", "all"):
+            raise ConfigError(f"split is {split!r}, expected test, validation or all")
         config = self.metadata.config
         name = os.fspath(dataset or config.dataset)
         where = data_dir or datasets.default_data_dir()
         reader = None if name in datasets.NAMES else config.reader
         data = datasets.open_data_set(name, Path(where), reader)
-        if samples == DEFAULT_SAMPLES:
+        if split == "all" and samples == DEFAULT_SAMPLES:
+            samples = None
+        elif samples == DEFAULT_SAMPLES:
             samples = min(samples, data.size(split))
         return evaluation.evaluate(self._checkpoint, data, split, samples)
 

@@ -1,15 +1,19 @@
 """`birnn eval`: score a network on labelled images."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from birnn_cli.cli.exits import reporting
 from birnn_cli.cli.options import AsJson, CheckpointPath, DataDir, Quiet, option
 from birnn_cli.errors import BelowMinimumError
+
+if TYPE_CHECKING:
+    from birnn_cli.data.folders import LabelledFolder, Split
 
 DEFAULT_N = 128  # as the notebook does
 
@@ -23,7 +27,8 @@ def evaluate(
     ] = None,
     whole: Annotated[bool, option("Score all images of the split.", "--all")] = False,
     split: Annotated[
-        Literal["test", "validation"], option("Which images of the data set to score.")
+        Literal["test", "validation", "all"],
+        option("Which images to score; all, for a folder, are all that it holds."),
     ] = "test",
     dataset: Annotated[
         str | None,
@@ -47,6 +52,8 @@ def evaluate(
     """Score a network on the first images of the test set, or on all of them."""
     if whole and samples is not None:
         raise typer.BadParameter("--all and --samples exclude each other.")
+    if split == "all" and samples is not None:
+        raise typer.BadParameter("--split all and --samples exclude each other.")
     with reporting("eval", as_json=as_json) as results:
         from birnn_cli import evaluation
         from birnn_cli.cli import console, progress
@@ -62,9 +69,11 @@ def evaluate(
         name = dataset or network.config.dataset
         reader = None if name in datasets.NAMES else network.config.reader
         with progress.download(quiet=quiet) as show_download:
-            folder = data_dir or datasets.default_data_dir()
-            data = datasets.open_data_set(name, folder, reader, show_download)
-        if samples is None and not whole:
+            where = data_dir or datasets.default_data_dir()
+            data = datasets.open_data_set(name, where, reader, show_download)
+        if data.folder is not None:
+            _show_folder(data.folder, split, note)
+        if samples is None and not whole and split != "all":
             samples = min(DEFAULT_N, data.size(split))
         started = time.perf_counter()
         with progress.counting(quiet=quiet) as show_count:
@@ -82,3 +91,18 @@ def evaluate(
             raise BelowMinimumError(
                 f"the accuracy {scores.accuracy} is below --min-accuracy {min_accuracy}"
             )
+
+
+def _show_folder(folder: "LabelledFolder", split: "Split", note: Callable[[str], None]) -> None:
+    """Say which of a folder's images are scored, and what in it is not read."""
+    from birnn_cli.cli import console
+
+    for line in folder.left_out:
+        console.warn(line)
+    if empty := folder.without_images("all"):
+        note(f"no images in the class folders {', '.join(empty)} of {folder.root}")
+    if split != "all" and split not in folder.own_splits:
+        note(
+            f"{folder.root} has no folder {split}: scoring the {split} tenth of its images, "
+            f"{len(folder.split(split)):,} of {len(folder.split('all')):,}; --split all scores them all"
+        )

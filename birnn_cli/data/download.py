@@ -48,6 +48,7 @@ def download(name: str, folder: str, data_dir: Path, report: Report | None = Non
     scratch = data_dir / f".download-{uuid.uuid4().hex}"
     try:
         scratch.mkdir(parents=True)
+        _import_torchvision()  # before the clock starts: on a slow disk this alone takes many seconds
         transfer = _Transfer()
         # A daemon thread can be left behind when it hangs: looking up a host name has no time limit.
         worker = threading.Thread(target=_fetch, args=(name, folder, scratch, transfer), daemon=True)
@@ -60,16 +61,29 @@ def download(name: str, folder: str, data_dir: Path, report: Report | None = Non
             if worker.is_alive() and silence > SECONDS_WITHOUT_ANSWER:
                 raise TimeoutError(f"no answer for {SECONDS_WITHOUT_ANSWER:.0f} seconds")
         if transfer.error is not None:
-            raise OSError(str(transfer.error).strip().splitlines()[-1])
+            raise OSError(_last_line(transfer.error))
         _move_into_place(scratch / folder / "raw", data_dir / folder / "raw")
     except OSError as error:  # one of the two above, or such as a full disk
         raise DataUnavailableError(
             f"{name} is not in {data_dir} and cannot be downloaded ({error}); connect this machine, or "
-            f"put the published files in {data_dir / folder / 'raw'} (another place: --data-dir or "
-            "BIRNN_DATA_DIR)"
+            f"put the published files, packed (.gz) or not, in {data_dir / folder / 'raw'} "
+            "(another place: --data-dir or BIRNN_DATA_DIR)"
         ) from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _import_torchvision() -> None:
+    """Import torchvision; whatever that raises, as where another torch is installed, is an OSError."""
+    try:
+        import torchvision.datasets  # noqa: F401
+    except Exception as error:
+        raise OSError(f"torchvision cannot be imported: {_last_line(error)}") from None
+
+
+def _last_line(error: Exception) -> str:
+    """The last line of an exception's message, or its type where it has none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[-1]
 
 
 def _fetch(name: str, folder: str, root: Path, transfer: _Transfer) -> None:
@@ -77,7 +91,6 @@ def _fetch(name: str, folder: str, root: Path, transfer: _Transfer) -> None:
     from torchvision import datasets
     from torchvision.datasets import utils
 
-    transfer.last_received_at = time.monotonic()  # the import's seconds do not count as waiting
     original_bar, utils.tqdm = utils.tqdm, transfer.progress_bar
     try:
         with contextlib.redirect_stdout(io.StringIO()):

@@ -3,7 +3,9 @@
 The files are read and checked here, so that a data set on disk needs no torch.
 """
 
+import gzip
 import math
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,15 +34,32 @@ class PublishedSet:
     prefix: str = ""  # of its files' names, since EMNIST has several sets in one folder
     first_label: int = 0  # the first class's number in the files: EMNIST counts its letters from 1
 
-    def files(self, data_dir: Path) -> list[Path]:
-        """Its four files: the images for training and for the test, then the labels likewise."""
+    def folders(self, data_dir: Path) -> list[Path]:
+        """The folders in which its files are looked for: torchvision's, then `data_dir` itself.
+
+        Fashion-MNIST and KMNIST took over the names of MNIST's files: only a folder tells them apart.
+        """
         raw = data_dir / self.folder / "raw"
+        return [raw] if self.folder in ("FashionMNIST", "KMNIST") else [raw, data_dir]
+
+    def files(self, data_dir: Path) -> list[Path]:
+        """Its four files: the images for training and for the test, then the labels likewise.
+
+        They may be packed (.gz), and have a dot before `idx`, as some archives name them. They are those
+        of the first folder that holds one; one that is missing has its usual name there.
+        """
         labels = "labels-idx2-int" if self.folder == "QMNIST" else "labels-idx1-ubyte"
-        return [
-            raw / f"{self.prefix}{split}-{content}"
+        names = [
+            f"{self.prefix}{split}-{content}"
             for content in ("images-idx3-ubyte", labels)
             for split in ("train", "test" if self.prefix else "t10k")
         ]
+        folders = self.folders(data_dir)
+        for folder in folders:
+            files = [_find_file(folder, name) for name in names]
+            if any(file.exists() for file in files):
+                return files
+        return [folders[0] / name for name in names]
 
     def read(self, data_dir: Path, split: Split) -> tuple[Images, Labels]:
         """All images of a split, (n, 28, 28) uint8, mapped into memory, and their labels, (n,) int64."""
@@ -77,9 +96,17 @@ class PublishedSet:
         return numbers.astype(np.int64) - first
 
 
+def _find_file(folder: Path, name: str) -> Path:
+    """The file of that name, or of another that it goes by; as it is where there is none."""
+    dotted = name.replace("-idx", ".idx")
+    names = (name, dotted, f"{name}.gz", f"{dotted}.gz")
+    return next((folder / each for each in names if (folder / each).is_file()), folder / name)
+
+
 def read_idx(file: Path, dtype: np.dtype[Any], dimensions: int) -> NDArray[Any]:
     """Map the array in an IDX file into memory: a magic number, sizes, then values, all big-endian.
 
+    A packed file (gzip) is known by its first bytes, whatever its name is, and unpacked in memory.
     The values are uint8 or big-endian int32 (`>i4`). Another file raises a DataError.
     Source: "FILE FORMATS FOR THE MNIST DATABASE" on LeCun's MNIST page.
     """
@@ -89,6 +116,11 @@ def read_idx(file: Path, dtype: np.dtype[Any], dimensions: int) -> NDArray[Any]:
         content = np.memmap(file, np.uint8, mode="r") if file.stat().st_size else np.empty(0, np.uint8)
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror}") from None
+    if content[:2].tobytes() == b"\x1f\x8b":
+        try:
+            content = np.frombuffer(gzip.decompress(content.tobytes()), np.uint8)
+        except (OSError, EOFError, zlib.error) as error:
+            raise _damaged(file, f"packed data that cannot be unpacked ({error})", "gzip") from None
     if len(content) < header_size:
         raise _damaged(file, f"{len(content)} bytes", f"a header of {header_size}")
     found_magic, *shape = content[:header_size].view(">u4").tolist()

@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -11,7 +11,11 @@ from birnn_cli.reader.colour import to_grey
 from birnn_cli.reader.geometry import Pixels
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+ENDINGS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+# Folders, in lower case, that archivers, Python, Synology and Windows make: no pictures of a user's.
+SYSTEM_FOLDERS = frozenset(
+    ("__macosx", "__pycache__", "@eadir", "#recycle", "$recycle.bin", "system volume information")
+)
 
 MAX_PIXELS = 89_000_000  # of the largest picture: A3 at 600 dots an inch has 70 million
 MAX_BYTES = 256 << 20  # of the largest file that is read
@@ -72,22 +76,32 @@ def encode_png(pixels: Pixels) -> bytes:
     return file.getvalue()
 
 
-def find_images(folder: str) -> Iterator[str]:
+def find_images(folder: str, leave_out: Callable[[str], None] | None = None) -> Iterator[str]:
     """Find the pictures in a folder and its subfolders by their endings, sorted by path.
 
-    Hidden files and folders are skipped. A folder that cannot be listed is yielded itself, so that
-    reading it reports the reason in its place.
+    Hidden files and folders are skipped, and SYSTEM_FOLDERS. `leave_out` is called with the path of
+    each other file and of each linked folder, which is not followed: it can lead back to where it is.
+    A folder that cannot be listed is yielded itself, so that reading it reports the reason in its place.
     """
     try:
         with os.scandir(folder) as entries:
-            visible = (entry for entry in entries if not entry.name.startswith("."))
-            found = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in visible)
+            visible = (entry for entry in entries if not is_system_name(entry.name))
+            found = sorted(
+                (entry.name, entry.is_dir(), entry.is_dir(follow_symlinks=False)) for entry in visible
+            )
     except OSError:
         yield folder
         return
-    for name, is_folder in found:
+    for name, is_folder, is_own_folder in found:
         path = os.path.join(folder, name)  # noqa: PTH118 - a hundred thousand paths are small as text
-        if is_folder:
-            yield from find_images(path)
-        elif name.lower().endswith(ENDINGS):
+        if is_own_folder:
+            yield from find_images(path, leave_out)
+        elif not is_folder and name.lower().endswith(ENDINGS):
             yield path
+        elif leave_out is not None:
+            leave_out(path)
+
+
+def is_system_name(name: str) -> bool:
+    """Whether a file or folder of this name is hidden, or one of SYSTEM_FOLDERS."""
+    return name.startswith(".") or name.lower() in SYSTEM_FOLDERS

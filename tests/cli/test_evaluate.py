@@ -94,6 +94,50 @@ def test_eval_refuses_a_data_set_of_other_classes(here: Path, tmp_path: Path) ->
     assert_refused(done, "cat dog", "0 1 2 3 4 5 6 7 8 9")
 
 
+def write_digits(folder: Path, digits: str, count: int = 30) -> None:
+    images, labels = strokes.sample("own", 10 * count)
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        if str(label) in digits:
+            (folder / str(label)).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(folder / str(label) / f"{number}.png")
+
+
+def test_a_folder_with_some_of_the_classes_is_scored(here: Path) -> None:
+    write_digits(here / "own", "3579")
+    (here / "own" / "8").mkdir()
+    (here / "own" / "later").mkdir()
+    done = run_birnn("eval", "--dataset", "own", "--split", "all", "--json", cwd=here)
+    assert done.code == 0, done.err
+    counts = {each["label"]: each["n"] for each in done.json["per_class"]}
+    assert {label for label, n in counts.items() if n} == set("3579")
+    assert sum(counts.values()) == done.json["n"] == len(list((here / "own").rglob("*.png")))
+    assert [each["accuracy"] for each in done.json["per_class"] if each["n"] == 0] == [None] * 6
+    assert done.json["split"] == "all"
+    assert "no images in the class folders 8, later" in done.err
+
+
+def test_a_folder_without_splits_scores_the_test_tenth_and_says_so(here: Path) -> None:
+    write_digits(here / "own", "0123456789")
+    done = run_birnn("eval", "--dataset", "own", "--json", cwd=here)
+    assert done.code == 0, done.err
+    assert f"the test tenth of its images, {done.json['n']} of" in done.err
+    assert "--split all" in done.err
+    (here / "own").rename(here / "test")
+    (here / "own").mkdir()
+    (here / "test").rename(here / "own" / "test")
+    done = run_birnn("eval", "--dataset", "own", "--json", cwd=here)
+    assert "tenth" not in done.err
+    assert done.json["n"] == 128
+    assert all(each["n"] for each in done.json["per_class"])
+
+
+def test_all_images_are_asked_for_without_a_number_and_of_a_folder(
+    here: Path, data: dict[str, str]
+) -> None:
+    assert run_birnn("eval", "--split", "all", "-n", 5, cwd=here, **data).code == 2
+    assert_refused(run_birnn("eval", "--split", "all", "-q", cwd=here, **data), "for folders")
+
+
 def test_an_unknown_data_set_is_named_with_those_there_are(here: Path) -> None:
     for command in ("train", "eval"):
         done = run_birnn(command, "--dataset", "mnits", "-q", cwd=here)

@@ -40,3 +40,15 @@ def test_strokes_have_their_sizes() -> None:
     assert [data.size(split) for split in ("train", "validation", "test")] == [60_000, 5_000, 10_000]  # type: ignore[arg-type]
     with pytest.raises(DataError, match="10,000"):
         data.load("test", 10_001)
+
+
+def test_a_table_is_refused_with_how_to_go_on(tmp_path: Path) -> None:
+    for name in ("train.csv", "mnist.npz"):
+        (tmp_path / name).write_text("label")
+        with pytest.raises(DataError, match=r"is a table.*reshape\(28, 28\)"):
+            open_data_set(str(tmp_path / name), tmp_path)
+
+
+def test_a_split_of_all_images_is_for_folders() -> None:
+    with pytest.raises(DataError, match="for folders"):
+        open_data_set("strokes", Path()).load("all")

@@ -1,5 +1,6 @@
 """Downloads: complete or not at all, and given up when nothing arrives."""
 
+import sys
 import threading
 from pathlib import Path
 
@@ -55,6 +56,47 @@ def test_a_download_without_an_answer_is_given_up(
     with pytest.raises(DataUnavailableError, match="no answer"):
         open_data_set("mnist", tmp_path)
     released.set()
+
+
+def test_an_exception_without_a_message_is_named_by_its_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(root: Path, download: bool) -> None:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(torchvision.datasets, "MNIST", fetch)
+    with pytest.raises(DataUnavailableError, match=r"\(ConnectionResetError\).*looked for train-images"):
+        open_data_set("mnist", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("slow_import", "message"),
+    [("time.sleep(0.8)", r"\(from the fake\)"), ("raise RuntimeError('no nms')", r"imported: no nms\)")],
+)
+def test_importing_torchvision_is_no_waiting_and_its_failure_is_one_line(
+    slow_import: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    package = tmp_path / "fake" / "torchvision"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(f"import time\n{slow_import}\n")
+    (package / "datasets").mkdir()
+    (package / "datasets" / "__init__.py").write_text(
+        "def MNIST(root, download):\n    raise OSError('from the fake')\n"
+    )
+    (package / "datasets" / "utils.py").write_text("tqdm = None\n")
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path / "fake")
+    monkeypatch.setattr(download, "SECONDS_WITHOUT_ANSWER", 0.3)
+    with pytest.raises(DataUnavailableError, match=message):
+        open_data_set("mnist", tmp_path / "data")
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+        del sys.modules[name]
+    assert capfd.readouterr().err == ""
 
 
 def test_an_existing_file_is_never_replaced_by_a_download(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Published data sets: the layout and oddities of each, their splits, and damaged files."""
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import torchvision
 
 from birnn_cli.data import published
 from birnn_cli.data.datasets import open_data_set, open_or_fall_back
+from birnn_cli.data.published import PUBLISHED
 from birnn_cli.errors import DataError, DataUnavailableError
 from tests.conftest import idx, write_idx, write_mnist
 
@@ -114,7 +116,7 @@ DAMAGES = {
     "empty": ("images-idx3", b"", "0 bytes"),
     "truncated": ("images-idx3", GOOD[:-100], "bytes"),
     "too long": ("images-idx3", GOOD + b"x", "bytes"),
-    "still compressed": ("images-idx3", b"\x1f\x8b\x08\x08" + GOOD, "magic number 0x1f8b0808"),
+    "packed and cut": ("images-idx3", b"\x1f\x8b\x08\x08" + GOOD, "packed data that cannot be unpacked"),
     "labels in place of images": ("images-idx3", idx(np.zeros(TRAIN, np.uint8)), "magic number"),
     "other dimensions": ("images-idx3", idx(np.zeros((TRAIN, 14, 56), np.uint8)), "14 by 56"),
     "hostile sizes": ("images-idx3", GOOD[:4] + b"\xff" * 12 + GOOD[16:], "for sizes"),
@@ -137,6 +139,29 @@ def test_a_damaged_file_is_named_and_kept_and_never_a_reason_to_fall_back(
         assert str(file) in str(error.value)
         assert "\n" not in str(error.value)
     assert file.read_bytes() == content
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+@pytest.mark.parametrize("dot", ["-", "."])
+@pytest.mark.parametrize("place", ["MNIST/raw", "."])
+def test_mnist_fetched_by_hand_is_on_disk(place: str, dot: str, is_packed: bool, tmp_path: Path) -> None:
+    write_mnist(tmp_path / "published")
+    (tmp_path / "own" / place).mkdir(parents=True)
+    for file in (tmp_path / "published").rglob("*ubyte"):
+        name = file.name.replace("-idx", f"{dot}idx") + ".gz" * is_packed
+        content = file.read_bytes()
+        (tmp_path / "own" / place / name).write_bytes(gzip.compress(content) if is_packed else content)
+    for split in ("train", "validation", "test"):
+        images, labels = open_data_set("mnist", tmp_path / "own").load(split)  # type: ignore[arg-type]
+        expected = open_data_set("mnist", tmp_path / "published").load(split)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(images, expected[0])
+        np.testing.assert_array_equal(labels, expected[1])
+
+
+def test_mnist_in_a_flat_folder_is_not_taken_for_another_set_of_the_same_names(tmp_path: Path) -> None:
+    write_plain(tmp_path, 10)
+    assert not PUBLISHED["fashion-mnist"].files(tmp_path)[0].exists()
+    assert PUBLISHED["mnist"].files(tmp_path)[0].exists()
 
 
 def test_a_set_with_a_missing_file_is_an_error_not_a_download(tmp_path: Path) -> None:

@@ -138,8 +138,23 @@ def test_mutated_bytes_give_an_image_or_a_clean_error(
 
 
 def test_pictures_in_a_folder_are_sorted_and_hidden_ones_are_skipped(tmp_path: Path) -> None:
-    for name in ("b.PNG", "a.jpeg", "c.txt", ".hidden.png", "sub/d.tif", ".sub/e.png"):
+    for name in (
+        "b.PNG",
+        "a.jpeg",
+        "c.txt",
+        ".hidden.png",
+        "sub/d.tif",
+        ".sub/e.png",
+        "__MACOSX/f.png",
+        "g.JPE",
+        "h.jfif",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    found = [str(Path(path).relative_to(tmp_path)) for path in decode.find_images(str(tmp_path))]
-    assert found == ["a.jpeg", "b.PNG", "sub/d.tif"]
+    left_out: list[str] = []
+    found = [
+        str(Path(path).relative_to(tmp_path))
+        for path in decode.find_images(str(tmp_path), left_out.append)
+    ]
+    assert found == ["a.jpeg", "b.PNG", "g.JPE", "h.jfif", "sub/d.tif"]
+    assert left_out == [str(tmp_path / "c.txt")]
