@@ -107,6 +107,18 @@ def read_images(
         logits[batch] = numpy_engine.logits(config.architecture, checkpoint.weights, rows)
         if progress is not None:
             progress(start + len(rows), len(images))
+    if data.read_otherwise is not None:  # as `predict` does, the surer reading is taken
+        others = data.read_otherwise(split, len(images))
+        differ = np.flatnonzero((others != images).any(axis=(1, 2)))
+        rows = to_rows(others[differ])
+        other_logits = numpy_engine.logits(config.architecture, checkpoint.weights, rows)
+        confidence = numpy_engine.probabilities(logits[differ]).max(axis=1)
+        is_surer = numpy_engine.probabilities(other_logits).max(axis=1) > confidence
+        images = images.copy()
+        images[differ[is_surer]], logits[differ[is_surer]] = (
+            others[differ[is_surer]],
+            other_logits[is_surer],
+        )
     return LabelledLogits(images, labels, logits, config.classes)
 
 

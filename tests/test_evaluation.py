@@ -7,7 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from birnn_cli.evaluation import calibration_error, score, wilson_interval
+from birnn_cli.data.datasets import DataSet
+from birnn_cli.evaluation import calibration_error, read_images, score, wilson_interval
+from birnn_cli.network import numpy_engine
+from birnn_cli.network.rows import to_rows
+from birnn_cli.runs import checkpoint, folders
 
 
 def test_scores_by_hand() -> None:
@@ -69,3 +73,25 @@ def test_a_notebook_shows_accuracy_interval_and_number_of_images() -> None:
         "<Evaluation: accuracy 50.00 % on 1,000 images (95 % interval 46.91 % to 53.09 %)>"
     )
     assert set(asdict(scores)) >= {"n", "accuracy", "ci95", "confusion"}
+
+
+def test_of_two_readings_of_an_image_the_surer_one_is_scored() -> None:
+    """A digit, and a speck: whichever is given first, the digit is taken."""
+    shipped = checkpoint.load(folders.SHIPPED)
+    digit = np.zeros((28, 28), np.uint8)
+    digit[4:24, 13:16] = 255
+    speck = np.zeros((28, 28), np.uint8)
+    speck[10:18, 10:18] = 255
+    first, second = np.stack([digit, speck, digit]), np.stack([speck, digit, digit])
+    data = DataSet(
+        name="pictures",
+        classes=shipped.config.classes,
+        reader="digit",
+        size=lambda split: 3,
+        read=lambda split, samples, mixed: (first, np.ones(3, np.int64)),
+        read_otherwise=lambda split, samples: second,
+    )
+    read = read_images(shipped, data, "test")
+    assert np.array_equal(read.images, np.stack([digit] * 3))
+    expected = numpy_engine.logits(shipped.config.architecture, shipped.weights, to_rows(read.images))
+    assert np.allclose(read.logits, expected, atol=1e-5)

@@ -4,6 +4,7 @@ import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,8 @@ class DataSet:
     size: Callable[[Split], int]  # how many images a split holds
     read: Callable[[Split, int, bool], tuple[Images, Labels]]
     folder: LabelledFolder | None = None  # what was found in it, for a folder
+    # For a folder, another plausible reading of each of its first n images, mixed, or the same again.
+    read_otherwise: Callable[[Split, int], Images] | None = None
 
     def load(
         self, split: Split, samples: int | None = None, *, mixed: bool = False
@@ -122,13 +125,24 @@ def _open_folder(name: str, reader: Reader) -> DataSet:
         )
     folder = find_labelled(root)
 
-    def read(split: Split, samples: int, mixed: bool) -> tuple[Images, Labels]:
+    @cache
+    def read_files(split: Split, samples: int, mixed: bool) -> tuple[Images, Images, Labels]:
         # A training reads both, and is told of the bad files of both at once.
         also_checked = folder.split("validation") if split == "train" else ()
         return read_labelled(folder.split(split, mixed=mixed)[:samples], reader, also_checked)
 
+    def read(split: Split, samples: int, mixed: bool) -> tuple[Images, Labels]:
+        images, _, labels = read_files(split, samples, mixed)
+        return images, labels
+
     return DataSet(
-        str(root), folder.classes, reader, lambda split: len(folder.split(split)), read, folder
+        str(root),
+        folder.classes,
+        reader,
+        size=lambda split: len(folder.split(split)),
+        read=read,
+        folder=folder,
+        read_otherwise=lambda split, samples: read_files(split, samples, True)[1],
     )
 
 

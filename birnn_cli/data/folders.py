@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from birnn_cli.errors import DataError, ImageError
 from birnn_cli.reader import Reader
 from birnn_cli.reader.decode import find_images, is_system_name
-from birnn_cli.reader.read import read_pixels
+from birnn_cli.reader.read import read_stages
 
 Split = Literal["train", "validation", "test", "all"]  # `all`: every image, for a folder alone
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -120,8 +120,10 @@ def find_labelled(root: Path) -> LabelledFolder:
 
 def read_labelled(
     files: Sequence[LabelledFile], reader: Reader, also_checked: Sequence[LabelledFile] = ()
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Read images and their labels: (n, 28, 28) uint8 and (n,) int64; n is 1 or more.
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]:
+    """Read images, other readings of them, and their labels: twice (n, 28, 28) uint8, and (n,) int64.
+
+    An image that can be read in one way alone is its own other reading; n is 1 or more.
 
     Damaged files and those without ink are all named in one DataError, with those of `also_checked`,
     which are read only then.
@@ -130,24 +132,28 @@ def read_labelled(
     blank: list[str] = []
     reason = ""
     images: list[NDArray[np.uint8]] = []
+    others: list[NDArray[np.uint8]] = []
 
     def read(file: LabelledFile) -> None:
         nonlocal reason
         try:
-            pixels = read_pixels(file.path.read_bytes(), reader)
+            stages = read_stages(file.path.read_bytes(), reader)
         except (ImageError, OSError) as error:
             reason = reason or str(error)
             unreadable.append(str(file.path))
         else:
-            if pixels is None:
+            if stages.pixels is None:
                 blank.append(str(file.path))
             else:
-                images.append(pixels)
+                images.append(stages.pixels)
+                other = None if stages.second is None else stages.second.pixels
+                others.append(stages.pixels if other is None else other)
 
     for file in files:
         read(file)
     if not (unreadable or blank):
-        return np.stack(images), np.array([file.label for file in files], np.int64)
+        labels = np.array([file.label for file in files], np.int64)
+        return np.stack(images), np.stack(others), labels
     for file in also_checked:
         read(file)
     faults = [f"{_named(unreadable, 'image')} cannot be read, the first since {reason}"] * bool(
