@@ -11,6 +11,12 @@ class BirnnError(Exception):
     code = "failed"
 
 
+class UsageError(BirnnError):
+    """What was asked for can never be done, whatever the files hold."""
+
+    code = "usage"
+
+
 class DataError(BirnnError):
     """A data set is unknown, missing, damaged, or unfit for what was asked."""
 

@@ -87,6 +87,7 @@ class Prediction(Labelled):
         source: Which picture.
         error: A code and a message, where the picture could not be read.
         num_digits: How many digits seem to stand side by side in the picture.
+        num_pages: How many pages or frames its file has, of which the first is read.
         digits: From left to right, where several digits were asked for.
         stages: How the picture was read, as a picture: (height, width) uint8, where asked for.
     """
@@ -94,6 +95,7 @@ class Prediction(Labelled):
     source: Source
     error: tuple[str, str] | None = None
     num_digits: int = 0
+    num_pages: int = 1
     digits: tuple[DigitReading, ...] = ()
     stages: Pixels | None = None
 
@@ -194,6 +196,16 @@ def _chunks(sources: Iterable[Source]) -> Iterator[list[Source]]:
 
 
 def _predict_chunk(checkpoint: Checkpoint, options: Options, chunk: list[Source]) -> list[Prediction]:
+    """Read some pictures together; where that fails, one by one, so that one fault is one error."""
+    try:
+        return _predict_together(checkpoint, options, chunk)
+    except Exception as error:
+        if len(chunk) == 1:
+            return [_failed(chunk[0], "internal", f"it cannot be read: {error!r}")]
+        return [each for source in chunk for each in _predict_chunk(checkpoint, options, [source])]
+
+
+def _predict_together(checkpoint: Checkpoint, options: Options, chunk: list[Source]) -> list[Prediction]:
     """Read some pictures, and have the network read all of their digits at once."""
     config = checkpoint.config
     found = [_find_digits(config.reader, options, source) for source in chunk]
@@ -216,9 +228,10 @@ def _find_digits(
     """A prediction without its labels, and the digits that the network has to read, with their boxes."""
     prediction = Prediction(source=source._replace(content=None), status="no-ink")
     try:
-        stages = read_source(source, reader, options.invert, full_size=options.several)
+        stages, num_pages = read_source(source, reader, options.invert, full_size=options.several)
+        prediction = replace(prediction, num_pages=num_pages)
         if options.stages:
-            prediction = replace(prediction, stages=_draw(stages))
+            prediction = replace(prediction, stages=_draw(stages, several=options.several))
         if options.several:
             digits = list(stages.split_digits())
         elif stages.pixels is None:
@@ -227,8 +240,6 @@ def _find_digits(
             digits = [((0, 0, *stages.grey.shape[::-1]), stages.pixels)]
     except BirnnError as error:
         return _failed(source, error.code, str(error)), []
-    except Exception as error:  # a fault of ours on one picture is no reason to give up the others
-        return _failed(source, "internal", f"it cannot be read: {error!r}"), []
     return replace(prediction, num_digits=stages.num_digits), digits
 
 
@@ -238,13 +249,16 @@ def _failed(source: Source, code: str, message: str) -> Prediction:
 
 def _lost(source: Source) -> Prediction:
     """The prediction for a picture on which a process died."""
-    return _failed(source, "internal", "reading it ended the process, perhaps of too little memory")
+    message = "reading it ended the process: it crashed, or was killed, perhaps for want of memory"
+    return _failed(source, "internal", message)
 
 
-def _draw(stages: ReaderStages) -> Pixels:
-    from birnn_cli.reader.stages import draw_stages  # seldom asked for, and text takes long to load
+def _draw(stages: ReaderStages, *, several: bool) -> Pixels:
+    # Seldom asked for, and text takes long to load.
+    from birnn_cli.reader.digits_drawing import draw_digits
+    from birnn_cli.reader.stages import draw_stages
 
-    return draw_stages(stages)
+    return draw_digits(stages) if several else draw_stages(stages)
 
 
 def _label(

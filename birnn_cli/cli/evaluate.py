@@ -66,12 +66,13 @@ def evaluate(
         from birnn_cli.runs import folders
 
         note = console.note_unless(quiet)
+        path, network = folders.find_checkpoint(checkpoint, note)
+        name = dataset or network.config.dataset
         if report_dir is not None:
             from birnn_cli.report import findings, page
 
-            page.prepare(report_dir, force=force)
-        path, network = folders.find_checkpoint(checkpoint, note)
-        name = dataset or network.config.dataset
+            own_folder = [] if name in datasets.NAMES else [name]
+            page.prepare(report_dir, force=force, inputs=[path, *own_folder])
         reader = None if name in datasets.NAMES else network.config.reader
         with progress.download(quiet=quiet) as show_download:
             data = datasets.open_data_set(

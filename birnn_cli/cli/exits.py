@@ -11,7 +11,13 @@ from typing import Any
 import typer
 
 from birnn_cli.cli import console, interrupts
-from birnn_cli.errors import BelowMinimumError, BirnnError, InterruptedRunError, OtherProcessError
+from birnn_cli.errors import (
+    BelowMinimumError,
+    BirnnError,
+    InterruptedRunError,
+    OtherProcessError,
+    UsageError,
+)
 
 
 class ExitCode(IntEnum):
@@ -19,7 +25,7 @@ class ExitCode(IntEnum):
 
     OK = 0
     FAILED = 1
-    USAGE = 2  # Typer's own, also for a `typer.BadParameter` that we raise
+    USAGE = 2  # Typer's own, also for a `typer.BadParameter` that we raise; no JSON
     BELOW_MINIMUM = 3
     INTERRUPTED = 130
     TERMINATED = 143
@@ -37,6 +43,8 @@ def exit_code_and_status(error: BaseException) -> tuple[ExitCode, str]:
             return ExitCode.INTERRUPTED, "interrupted"
         case InterruptedRunError():
             return ExitCode(128 + error.signal_number), "interrupted"
+        case UsageError():
+            return ExitCode.USAGE, "error"
         case BelowMinimumError():
             return ExitCode.BELOW_MINIMUM, "below-minimum"
         case _:
@@ -67,7 +75,7 @@ def reporting(command: str, *, as_json: bool) -> Iterator[dict[str, Any]]:
         return
     console.note(f"birnn {command}: {message}")
     try:
-        if as_json:
+        if as_json and exit_code is not ExitCode.USAGE:
             values = {"command": command, "status": status, **results}
             console.result_json({**values, "error": {"code": code, "message": message}})
         sys.stdout.flush()

@@ -18,21 +18,21 @@ PAGE = "index.html"
 MAX_MISTAKES = 60
 
 
-def prepare(folder: Path, *, force: bool) -> None:
-    """Make the report's folder, before the evaluation begins.
+def prepare(folder: Path, *, force: bool, inputs: Iterable[str | Path] = ()) -> None:
+    """Refuse, before the evaluation begins, what would end without a report in the folder.
 
     Raises:
         ConfigError: matplotlib or Jinja2 is not installed.
+        UsageError: The folder is, is within or holds one of the inputs.
         OutputExistsError: The folder is a file; or it holds files, and nothing is forced.
     """
     for library in ("matplotlib", "jinja2"):
         require(library, "report")
-    check_output(folder, "--report", force=force, folder=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    check_output(folder, "--report", force=force, inputs=inputs, folder=True)
 
 
 def write(folder: Path, report: ReportInput) -> Path:
-    """Write a report into a folder that `prepare` made; the same input gives the same bytes.
+    """Write a report into a folder that `prepare` let pass; the same input gives the same bytes.
 
     Returns:
         The page.
@@ -53,6 +53,7 @@ def write(folder: Path, report: ReportInput) -> Path:
     shown = wrong[:MAX_MISTAKES]
     pictures["mistakes.png"] = figures.mistakes_sheet(report, shown) if shown else None
     page = render(report, filter(None, parts.values()), wrong)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
         if picture:
             write_atomically(folder / name, picture.light)
