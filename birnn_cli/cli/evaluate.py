@@ -63,16 +63,19 @@ def evaluate(
         from birnn_cli import evaluation
         from birnn_cli.cli import console, progress
         from birnn_cli.data import datasets
+        from birnn_cli.files import check_output
         from birnn_cli.runs import folders
 
         note = console.note_unless(quiet)
-        path, network = folders.find_checkpoint(checkpoint, note)
-        name = dataset or network.config.dataset
         if report_dir is not None:
             from birnn_cli.report import findings, page
 
-            own_folder = [] if name in datasets.NAMES else [name]
-            page.prepare(report_dir, force=force, inputs=[path, *own_folder])
+            page.prepare(report_dir, force=force)
+        path, network = folders.find_checkpoint(checkpoint, note)
+        name = dataset or network.config.dataset
+        if report_dir is not None:
+            read_too = [path] if name in datasets.NAMES else [path, name]
+            check_output(report_dir, "--report", force=True, inputs=read_too, folder=True)
         reader = None if name in datasets.NAMES else network.config.reader
         with progress.download(quiet=quiet) as show_download:
             data = datasets.open_data_set(

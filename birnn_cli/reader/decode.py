@@ -3,6 +3,7 @@
 import ctypes
 import io
 import os
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -65,7 +66,10 @@ def decode(content: bytes, *, full_size: bool = True) -> Pixels:
         with Image.open(io.BytesIO(content), formats=formats) as picture:
             if not full_size:
                 picture.draft(None, (DRAFT_SIDE, DRAFT_SIDE))
-            return to_grey(turn_upright(picture))
+            upright = turn_upright(picture)
+            if picture.format == "TIFF" and getattr(_libtiff, "found_damage", False):
+                raise ValueError("libtiff reports errors in it")
+            return to_grey(upright)
     except UnidentifiedImageError:
         raise ImageError(f"this is no picture, expected {', '.join(FORMATS)}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -116,15 +120,24 @@ def _formats(content: bytes) -> tuple[str, ...]:
             raise ImageError(f"this is a HEIC picture: {error}") from None
         return ("HEIF",)
     if content.startswith((b"II", b"MM")):
-        _silence_libtiff()
+        _libtiff.found_damage = False
+        _listen_to_libtiff()
     return FORMATS
 
 
+_libtiff = threading.local()  # `found_damage`: whether it has reported some, in this thread
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+def _note_damage(module: object, message: object, values: object) -> None:
+    _libtiff.found_damage = True
+
+
 @cache
-def _silence_libtiff() -> None:
-    """Have libtiff write nothing on stderr of what is damaged: Pillow raises an exception for it."""
+def _listen_to_libtiff() -> None:
+    """Have libtiff write nothing on stderr of what is damaged; Pillow raises for some of it alone."""
     with suppress(AttributeError, OSError):  # a Pillow without libtiff, or one that hides it
-        ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
+        ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(_note_damage)
 
 
 def encode_png(pixels: Pixels) -> bytes:

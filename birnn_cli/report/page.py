@@ -18,17 +18,16 @@ PAGE = "index.html"
 MAX_MISTAKES = 60
 
 
-def prepare(folder: Path, *, force: bool, inputs: Iterable[str | Path] = ()) -> None:
-    """Refuse, before the evaluation begins, what would end without a report in the folder.
+def prepare(folder: Path, *, force: bool) -> None:
+    """Refuse, before anything is read, what would end without a report in the folder.
 
     Raises:
         ConfigError: matplotlib or Jinja2 is not installed.
-        UsageError: The folder is, is within or holds one of the inputs.
         OutputExistsError: The folder is a file; or it holds files, and nothing is forced.
     """
     for library in ("matplotlib", "jinja2"):
         require(library, "report")
-    check_output(folder, "--report", force=force, inputs=inputs, folder=True)
+    check_output(folder, "--report", force=force, folder=True)
 
 
 def write(folder: Path, report: ReportInput) -> Path:
