@@ -35,7 +35,7 @@ def test_the_file_is_a_picture_and_the_result_is_what_it_is_without(here: Path, 
         assert picture.format == "PNG" and picture.width == 1210
     content = file.read_bytes()
     file.write_bytes(b"mine")
-    done = run_birnn("predict", "7.jpg", "--explain", file, cwd=here)
+    done = run_birnn("predict", "7.jpg", "--explain", file, "-q", cwd=here)
     assert (done.code, done.out, len(done.err.splitlines())) == (1, "", 1)
     assert "exists already" in done.err and "--force" in done.err and file.read_bytes() == b"mine"
     run_birnn("predict", "7.jpg", "--explain", file, "--force", cwd=here)
