@@ -74,7 +74,7 @@ def evaluate(
         path, network = folders.find_checkpoint(checkpoint, note)
         name = dataset or network.config.dataset
         if report_dir is not None:
-            read_too = [path] if name in datasets.NAMES else [path, name]
+            read_too = [path] if name in datasets.NAMES else [path, Path(name)]
             check_output(report_dir, "--report", force=True, inputs=read_too, folder=True)
         reader = None if name in datasets.NAMES else network.config.reader
         with progress.download(quiet=quiet) as show_download:

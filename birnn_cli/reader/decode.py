@@ -128,16 +128,19 @@ def _formats(content: bytes) -> tuple[str, ...]:
 _libtiff = threading.local()  # `found_damage`: whether it has reported some, in this thread
 
 
-@ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 def _note_damage(module: object, message: object, values: object) -> None:
     _libtiff.found_damage = True
+
+
+# A module's own: C calls it as long as the process lives.
+_ERROR_HANDLER = ctypes.CFUNCTYPE(None, *3 * [ctypes.c_void_p])(_note_damage)
 
 
 @cache
 def _listen_to_libtiff() -> None:
     """Have libtiff write nothing on stderr of what is damaged; Pillow raises for some of it alone."""
     with suppress(AttributeError, OSError):  # a Pillow without libtiff, or one that hides it
-        ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(_note_damage)
+        ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(_ERROR_HANDLER)
 
 
 def encode_png(pixels: Pixels) -> bytes:
