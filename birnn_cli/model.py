@@ -85,7 +85,8 @@ class Model:
         """Read one picture, or many.
 
         A picture is the path of a file (PNG, JPEG, BMP, GIF, WebP, TIFF, HEIC by an extra), a PIL
-        image, or a NumPy array of shape (height, width), (height, width, 3) or (height, width, 4), uint8 or floats in 0 to 1.
+        image, or a NumPy array of shape (height, width), (height, width, 3) or (height, width, 4), uint8
+        or floats in 0 to 1.
 
         Args:
             picture: One picture gives one prediction. Many, in a list or any other iterable, give an
