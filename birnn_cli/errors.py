@@ -14,6 +14,10 @@ class BirnnError(Exception):
         cls.code = code or cls.code
 
 
+class UsageError(BirnnError, code="usage"):
+    """What was asked for can never be done, whatever the files hold."""
+
+
 class DataError(BirnnError, code="data"):
     """A data set is unknown, missing, damaged, or unfit for what was asked."""
 

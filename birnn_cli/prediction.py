@@ -78,13 +78,15 @@ class Prediction(Labelled):
     The probability of a number is the product of its digits'; its `pixels` are those of all digits side
     by side, (28, 28 × digits). `str` gives it as a line of text, `7.png: 7 (99.8 %)`. `error` is a code
     and a message, where the picture could not be read; `num_digits`, how many digits seem to stand side
-    by side in it; `digits`, each from left to right, where several were asked for; `stages`, how the
-    picture was read, as a picture (height, width) uint8, where asked for.
+    by side in it; `num_pages`, how many pages or frames its file has, of which the first is read;
+    `digits`, each from left to right, where several were asked for; `stages`, how the picture was read,
+    as a picture (height, width) uint8, where asked for.
     """
 
     source: Source
     error: tuple[str, str] | None = None
     num_digits: int = 0
+    num_pages: int = 1
     digits: tuple[DigitReading, ...] = ()
     stages: Pixels | None = None
 
@@ -153,7 +155,7 @@ def predict(
     from birnn_cli import workers  # takes long to load, and one picture needs none
 
     jobs = jobs or workers.usable_cores()
-    message = "reading it ended the process, perhaps of too little memory"
+    message = "reading it ended the process: it crashed, or was killed, perhaps for want of memory"
     lost = partial(_failed, code="internal", message=message)
     with closing(workers.in_order(work, chain(first, chunks), jobs, lost)) as predictions:
         yield from chain.from_iterable(predictions)
@@ -176,6 +178,16 @@ def _chunks(sources: Iterable[Source]) -> Iterator[list[Source]]:
 
 
 def _predict_chunk(checkpoint: Checkpoint, options: Options, chunk: list[Source]) -> list[Prediction]:
+    """Read some pictures together; where that fails, one by one, so that one fault is one error."""
+    try:
+        return _predict_together(checkpoint, options, chunk)
+    except Exception as error:
+        if len(chunk) == 1:
+            return [_failed(chunk[0], "internal", f"it cannot be read: {error!r}")]
+        return [each for source in chunk for each in _predict_chunk(checkpoint, options, [source])]
+
+
+def _predict_together(checkpoint: Checkpoint, options: Options, chunk: list[Source]) -> list[Prediction]:
     """Read some pictures, and have the network read all of their digits at once."""
     config = checkpoint.config
     found = [_find_digits(config.reader, options, source) for source in chunk]
@@ -204,15 +216,16 @@ def _find_digits(
     blank = Prediction(source=source._replace(content=None), status="no-ink")
     found = []
     try:
-        stages = read_source(source, reader, options.invert, full_size=options.several)
+        stages, num_pages = read_source(source, reader, options.invert, full_size=options.several)
         for each in (stages, None if options.several else stages.second):
             if each is None:
                 continue
-            prediction = replace(blank, num_digits=each.num_digits)
+            prediction = replace(blank, num_digits=each.num_digits, num_pages=num_pages)
             if options.stages:
-                from birnn_cli.reader.stages import draw_stages  # text takes long to load
+                from birnn_cli.reader.stages import draw_digits, draw_stages  # text takes long to load
 
-                prediction = replace(prediction, stages=draw_stages(each))
+                draw = draw_digits if options.several else draw_stages
+                prediction = replace(prediction, stages=draw(each))
             if options.several:
                 digits = list(each.split_digits())
             else:
@@ -221,8 +234,6 @@ def _find_digits(
             found.append((prediction, digits))
     except BirnnError as error:
         return [(_failed(source, error.code, str(error)), [])]
-    except Exception as error:  # a fault of ours on one picture is no reason to give up the others
-        return [(_failed(source, "internal", f"it cannot be read: {error!r}"), [])]
     return found
 
 

@@ -44,7 +44,7 @@ def in_order(
 
     Raises:
         OSError: Processes die before they do any work.
-        Exception: What `work` raised.
+        Exception: What `work`, or loading it, raised.
     """
     chunks, pickled = iter(chunks), pickle.dumps(work)
     pool = _Pool(pickled, processes)
@@ -114,11 +114,11 @@ class _Pool(ProcessPoolExecutor):
         self.shutdown(cancel_futures=True)
 
 
-_state: dict[str, Callable[[list[Any]], list[Any]]] = {}  # in a process of a pool: its work
+_state: dict[str, Any] = {}  # in a process of a pool: its work, pickled and loaded
 
 
 def _begin(pickled: bytes, receiver: Any) -> None:
-    """Get a new process ready: one thread, no Ctrl-C, an end when the pool is closed; load its work."""
+    """Get a new process ready: one thread, no Ctrl-C, an end when the pool is closed."""
     os.environ |= dict.fromkeys(THREAD_LIMITS, "1")  # read when NumPy and OpenCV load, with the work
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -127,8 +127,11 @@ def _begin(pickled: bytes, receiver: Any) -> None:
         os._exit(1)
 
     threading.Thread(target=end_with_the_pool, daemon=True).start()
-    _state["work"] = pickle.loads(pickled)
+    _state["pickled"] = pickled
 
 
 def _work(chunk: list[Any]) -> list[Any]:
-    return _state["work"](chunk) if chunk else []
+    if "work" not in _state:  # not in `_begin`, where an exception would only be told as a dead process
+        _state["work"] = pickle.loads(_state["pickled"])
+    answers: list[Any] = _state["work"](chunk) if chunk else []
+    return answers

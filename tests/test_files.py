@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from birnn_cli.errors import OutputError, OutputExistsError
-from birnn_cli.files import check_output
+from birnn_cli.errors import OutputExistsError, UsageError
+from birnn_cli.files import check_output, write_atomically
 
 
 def test_a_new_file_and_an_empty_folder_may_be_written(tmp_path: Path) -> None:
@@ -44,7 +44,40 @@ def test_what_is_read_is_never_written_by_whatever_name(force: bool, tmp_path: P
     link.symlink_to(picture)
     inputs = ["nowhere.png", "-", picture]
     for output in (picture, link, tmp_path / "." / "7.png"):
-        with pytest.raises(OutputError, match="is what is to be read: name another --explain"):
+        with pytest.raises(UsageError, match="is what is to be read: name another --explain"):
             check_output(output, "--explain", force=force, inputs=inputs)
-    with pytest.raises(OutputError, match="is what is to be read"):
+    with pytest.raises(UsageError, match="is what is to be read"):
         check_output(tmp_path, "--report", force=force, inputs=[tmp_path], folder=True)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_for_outputs_is_not_is_not_within_and_does_not_hold_what_is_read(
+    force: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "7.png").write_bytes(b"mine")
+    (tmp_path / "link.png").symlink_to(tmp_path / "in" / "7.png")
+    for inputs, folder in (
+        (["in"], "in"),
+        (["in"], "in/new"),
+        (["in"], "."),
+        (["in/7.png"], "in"),
+        (["link.png"], "in"),
+        (["link.png"], "."),
+    ):
+        with pytest.raises(UsageError, match="read: name another --save-input"):
+            check_output(
+                tmp_path / folder,
+                "--save-input",
+                force=force,
+                inputs=[tmp_path / each for each in inputs],
+                folder=True,
+            )
+    check_output(tmp_path / "out", "--save-input", force=force, inputs=[tmp_path / "in"], folder=True)
+
+
+def test_the_longest_name_that_a_file_may_have_is_written(tmp_path: Path) -> None:
+    for durable in (True, False):
+        file = tmp_path / ("x" * 250 + ".json")
+        write_atomically(file, b"whole", durable=durable)
+        assert file.read_bytes() == b"whole" and len(list(tmp_path.iterdir())) == 1

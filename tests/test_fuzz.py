@@ -75,6 +75,29 @@ def edited(content: bytes, edits: list[Edit]) -> bytes:
     return content
 
 
+def with_metadata(kind: str, metadata: bytes) -> bytes:
+    """A good picture with EXIF of any bytes."""
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(PICTURES[kind])) as picture:
+        picture.save(file, kind, exif=metadata)
+    return file.getvalue()
+
+
+# TIFF's header, an entry for the orientation of any type, number and value, and whatever follows.
+ENTRIES = st.builds(
+    lambda order, entry, rest: (b"MM\0*\0\0\0\x08\0\x01\x01\x12" if order else b"") + entry + rest,
+    st.booleans(),
+    st.binary(max_size=12),
+    st.binary(max_size=30),
+)
+
+
+@fuzz
+@given(kind=st.sampled_from(["PNG", "JPEG", "WEBP"]), metadata=ENTRIES)
+def test_a_picture_with_any_metadata_is_read(kind: str, metadata: bytes) -> None:
+    assert read.read_pixels(with_metadata(kind, b"Exif\0\0" + metadata)) is not None
+
+
 def check_picture(content: bytes) -> None:
     try:
         found = read.read_pixels(content)

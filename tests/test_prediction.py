@@ -203,7 +203,7 @@ def test_a_picture_that_ends_its_process_is_an_error_in_its_place_and_the_others
     assert list(wrong) == ["0200.png", "0321.png"]
     assert wrong["0200.png"] == (
         "internal",
-        "reading it ended the process, perhaps of too little memory",
+        "reading it ended the process: it crashed, or was killed, perhaps for want of memory",
     )
 
 
@@ -222,6 +222,25 @@ def test_a_fault_of_the_reader_on_one_picture_is_an_error_in_its_place(
     found = list(predict(network, [Source(name) for name in "123"]))
     assert [each.status for each in found] == ["ok", "error", "ok"]
     assert found[1].error == ("internal", "it cannot be read: ZeroDivisionError('division by zero')")
+
+
+def test_a_fault_of_the_network_on_one_picture_is_an_error_in_its_place(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    normal = prediction.to_rows
+
+    def fail(images: np.ndarray) -> np.ndarray:
+        if (images == deadly).all((1, 2)).any():
+            raise MemoryError("no memory for 7 GiB")
+        return normal(images)
+
+    network = checkpoint.load(folders.SHIPPED)
+    sources = [Source(str(folder / "0" / f"000{k}.png")) for k in range(3)]
+    deadly = [each.pixels for each in predict(network, sources)][1]
+    monkeypatch.setattr(prediction, "to_rows", fail)
+    found = list(predict(network, sources))
+    assert [each.status for each in found] == ["ok", "error", "ok"]
+    assert found[1].error == ("internal", "it cannot be read: MemoryError('no memory for 7 GiB')")
 
 
 def test_the_likeliest_texts_are_those_of_all_combinations() -> None:

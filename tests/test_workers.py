@@ -42,6 +42,17 @@ def process(numbers):
     return [os.getpid() for _ in numbers]
 
 
+class Unloadable:
+    def __call__(self, numbers):
+        return numbers
+
+    def __setstate__(self, state):
+        raise MemoryError("no memory for the work")
+
+    def __getstate__(self):
+        return {"any": 1}
+
+
 def lost(number):
     return f"{number} was lost"
 """
@@ -96,6 +107,11 @@ def test_an_exception_of_the_work_is_raised_as_it_is(work: ModuleType) -> None:
     assert next(answers) == [1]
     with pytest.raises(ValueError, match="minus one"):
         next(answers)
+
+
+def test_an_exception_as_the_work_is_loaded_is_raised_as_it_is(work: ModuleType) -> None:
+    with pytest.raises(MemoryError, match="no memory for the work"):
+        list(in_order(work.Unloadable(), [[1], [2]], 2, work.lost))
 
 
 def test_processes_that_cannot_begin_are_an_error_and_no_hang(tmp_path: Path) -> None:

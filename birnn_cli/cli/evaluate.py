@@ -58,6 +58,7 @@ def evaluate(
         from birnn_cli import evaluation
         from birnn_cli.cli import console, progress
         from birnn_cli.data import datasets
+        from birnn_cli.files import check_output
         from birnn_cli.runs import folders
 
         note = console.note_unless(quiet)
@@ -67,6 +68,9 @@ def evaluate(
             page.prepare(report_dir, force=force)
         path, network = folders.find_checkpoint(checkpoint, note)
         name = dataset or network.config.dataset
+        if report_dir is not None:
+            read_too = [path] if name in datasets.NAMES else [path, Path(name)]
+            check_output(report_dir, "--report", force=True, inputs=read_too, folder=True)
         reader = None if name in datasets.NAMES else network.config.reader
         with progress.download(quiet=quiet) as show_download:
             where = data_dir or datasets.default_data_dir()

@@ -12,7 +12,13 @@ from typing import Any
 import typer
 
 from birnn_cli.cli import console, interrupts
-from birnn_cli.errors import BelowMinimumError, BirnnError, InterruptedRunError, OtherProcessError
+from birnn_cli.errors import (
+    BelowMinimumError,
+    BirnnError,
+    InterruptedRunError,
+    OtherProcessError,
+    UsageError,
+)
 
 
 class ExitCode(IntEnum):
@@ -20,7 +26,7 @@ class ExitCode(IntEnum):
 
     OK = 0
     FAILED = 1
-    USAGE = 2  # Typer's own, also for a `typer.BadParameter` that we raise
+    USAGE = 2  # Typer's own, also for a `typer.BadParameter` that we raise; no JSON
     BELOW_MINIMUM = 3
     INTERRUPTED = 130
     TERMINATED = 143
@@ -38,6 +44,8 @@ def exit_code_and_message(error: BirnnError | OSError | KeyboardInterrupt) -> tu
             return ExitCode.INTERRUPTED, "interrupted", "stopped"
         case InterruptedRunError():
             return ExitCode(128 + error.signal_number), error.code, str(error)
+        case UsageError():
+            return ExitCode.USAGE, error.code, str(error)
         case BelowMinimumError():
             return ExitCode.BELOW_MINIMUM, error.code, str(error)
         case BirnnError():
@@ -73,7 +81,7 @@ def reporting(command: str, *, as_json: bool) -> Iterator[dict[str, Any]]:
         exit_code, code, message = exit_code_and_message(error)
     console.note(f"birnn {command}: {message}")
     try:
-        if as_json:
+        if as_json and exit_code is not ExitCode.USAGE:
             status = "error" if exit_code == ExitCode.FAILED else code
             values = {"command": command, "status": status, **results}
             console.result_json({**values, "error": {"code": code, "message": message}})

@@ -1,37 +1,43 @@
 """`birnn predict --explain`: check its target, and show the explanation there."""
 
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from birnn_cli.cli.console import note, pixel_text
-from birnn_cli.errors import ConfigError
+from birnn_cli.cli.console import pixel_text, result
+from birnn_cli.errors import ConfigError, UsageError
 from birnn_cli.explanation import Explanation, explain
 from birnn_cli.files import check_output, write_atomically
 from birnn_cli.optional import require
 from birnn_cli.prediction import Prediction
-from birnn_cli.reader.inputs import find_pictures
 from birnn_cli.runs.checkpoint import Checkpoint
 from birnn_cli.text import percent, printable
 
 TERMINAL = Path("-")
 
 
-def check_target(target: Path, paths: Sequence[str], *, several: bool, force: bool) -> None:
-    """Refuse, before any picture is read, what would end without an explanation at the target."""
+def check_usage(target: Path, paths: Sequence[str], *, several: bool) -> None:
+    """Refuse what can never end with an explanation at the target, whatever the files hold."""
     if several:
-        raise ConfigError("--explain is for one prediction: leave --several out")
-    pictures = list(islice(find_pictures(paths), 2))
+        raise UsageError("--explain is for one prediction: leave --several out")
+    if len(paths) > 1:
+        raise UsageError("--explain is for one picture, found several: name one of them")
+    if target != TERMINAL and target.suffix.lower() != ".png":
+        raise UsageError(f"--explain {target}: expected a file ending in .png, or - for the terminal")
+
+
+def check_target(target: Path, pictures: Sequence[str], inputs: Sequence[str], *, force: bool) -> None:
+    """Refuse, before any picture is read, what would end without an explanation at the target.
+
+    `pictures` are those to explain, `inputs` all that is read.
+    """
     if len(pictures) > 1:
         raise ConfigError("--explain is for one picture, found several: name one of them")
     if target == TERMINAL:
         return
-    if target.suffix.lower() != ".png":
-        raise ConfigError(f"--explain {target}: expected a file ending in .png, or - for the terminal")
-    check_output(target, "--explain", force=force, inputs=[picture.path for picture in pictures])
+    check_output(target, "--explain", force=force, inputs=inputs)
     if not target.parent.is_dir():
         raise ConfigError(f"--explain {target}: there is no folder {target.parent}, so make it first")
     require("matplotlib", "report")
@@ -53,11 +59,11 @@ def show_explanation(target: Path, checkpoint: Checkpoint, prediction: Predictio
 
 
 def print_rows(explanation: Explanation) -> None:
-    """Print a line for each row on stderr; plain text in a pipe or where NO_COLOR asks for it."""
+    """Print a line for each row on stdout; plain text in a pipe or where NO_COLOR asks for it."""
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(highlight=False)
     names = [printable(name)[:4] for name in explanation.classes]
     width = max(map(len, names))
 
@@ -65,16 +71,16 @@ def print_rows(explanation: Explanation) -> None:
         return f"{names[probabilities.argmax()]:<{width}} {probabilities.max():>4.0%}"
 
     label = names[explanation.predicted]
-    note("row t: the likeliest class from rows 0..t alone, and from rows t..27 alone;")
-    note(f"how far log p({label}) drops without row t, in nats (above 0: the row speaks for {label})")
-    note(f" t  {'0..t':>{width + 5}}  {'t..27':>{width + 5}}  {'drop':>8}")
+    result("row t: the likeliest class from rows 0..t alone, and from rows t..27 alone;")
+    result(f"how far log p({label}) drops without row t, in nats (above 0: the row speaks for {label})")
+    result(f" t  {'0..t':>{width + 5}}  {'t..27':>{width + 5}}  {'drop':>8}")
     largest = explanation.drops.max()
     for row, levels in enumerate(explanation.pixels.tolist()):
         drop = explanation.drops[row]
         parts = f"{likeliest(explanation.first_rows[row])}  {likeliest(explanation.last_rows[row])}"
         text = f"{row:>2}  {parts}  {round(drop, 4) + 0.0:+8.4f}"  # + 0.0 turns -0 into 0
         if console.color_system is None:
-            note(f"{text}  {pixel_text(levels)}".rstrip())
+            result(f"{text}  {pixel_text(levels)}".rstrip())
             continue
         line = Text(f"{text}  ", "bold" if drop == largest > 0 else "")
         for level in levels:

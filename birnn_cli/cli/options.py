@@ -87,7 +87,7 @@ DataDir = Annotated[
 CheckpointPath = Annotated[
     Path | None,
     option(
-        "A checkpoint file or a run folder.",
+        "A checkpoint file, a run folder, or the word shipped: the model that ships with birnn.",
         default="the newest complete run under runs/, else the model that ships with birnn",
     ),
 ]

@@ -1,99 +1,158 @@
-"""The files that `birnn predict` writes: predictions as JSON Lines, and folders of pictures."""
+"""The files that `birnn predict` writes: predictions as JSON Lines or CSV, and folders of pictures."""
 
+import csv
+import io
 import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from types import TracebackType
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from birnn_cli.errors import OutputError
+from birnn_cli.errors import OutputError, UsageError
 from birnn_cli.files import check_output, write_atomically
 from birnn_cli.reader.decode import encode_png
 from birnn_cli.reader.inputs import Source
 
-
-class PredictionFile(NamedTuple):
-    """The file of `predict --output`, a line per picture, as `open_predictions` opens it.
-
-    `done` are the paths of the pictures that it held, `any_failed` whether one could not be read.
-    """
-
-    file: BinaryIO
-    done: set[str]
-    any_failed: bool
-
-    def add(self, line: str) -> None:
-        """Add a picture's prediction, and write it out at once."""
-        self.file.write(f"{line}\n".encode())
-        self.file.flush()
+COLUMNS = ("path", "status", "label", "probability", "error")  # of CSV
 
 
-@contextmanager
-def open_predictions(
-    path: Path, pictures: Sequence[str] = (), *, force: bool = False, skip_existing: bool = False
-) -> Iterator[PredictionFile]:
-    """Open the file of `predict --output`; with `skip_existing`, predictions are added to what it holds.
+class PredictionFile:
+    """The file of `predict --output`, a line or row a picture; to be used in a `with`.
+
+    It is JSON Lines or CSV by its ending; what is no plain file, such as a pipe, gets JSON Lines.
+
+    With `skip_existing`, predictions are added to a file that exists: `done` are the paths of the
+    pictures that it holds, `any_failed` whether one of them could not be read. A torn last line, which a
+    process that was stopped may have left, is cut off.
 
     Raises:
         OutputExistsError: The file exists, and neither `force` nor `skip_existing` is given.
-        OutputError: It is one of the pictures, or another process writes it, or it holds something else.
+        UsageError: It has another ending, or is one of the inputs.
+        OutputError: Another process writes it, or it holds something else.
     """
-    advice = "add --skip-existing to go on with it, or --force to replace it"
-    check_output(path, "--output", force=force or skip_existing, inputs=pictures, advice=advice)
-    is_regular = path.is_file() or not path.exists()  # a pipe or a device can only be written to
-    done: set[str] = set()
-    any_failed = False
-    with path.open("a+b" if is_regular else "wb") as file:
-        if is_regular:
-            if _is_taken(file):
+
+    def __init__(
+        self,
+        path: Path,
+        inputs: Sequence[str | Path] = (),
+        *,
+        force: bool = False,
+        skip_existing: bool = False,
+    ) -> None:
+        self.done: set[str] = set()
+        self.any_failed = False
+        self._file: BinaryIO
+        is_plain = path.is_file() or not path.exists()
+        self._is_csv = is_plain and path.suffix.lower() == ".csv"
+        if is_plain and path.suffix.lower() not in (".jsonl", ".csv"):
+            raise UsageError(f"--output {path}: expected a file ending in .jsonl or .csv")
+        check_output(
+            path,
+            "--output",
+            force=force or skip_existing or not is_plain,
+            inputs=inputs,
+            advice="add --skip-existing to go on with it, or --force to replace it",
+        )
+        with ExitStack() as opened:
+            if not is_plain:  # a pipe or a device can only be written to
+                self._file = opened.enter_context(path.open("wb"))
+                opened.pop_all()
+                return
+            self._file = opened.enter_context(path.open("a+b"))
+            if _is_taken(self._file):
                 raise OutputError(f"{path} is written by another process now: name another --output")
-            file.seek(0)
+            self._file.seek(0)
             if skip_existing:
-                done, any_failed = _read_predictions(file, path)
-            file.truncate()
-        yield PredictionFile(file, done, any_failed)
+                self._read_existing(path)
+            else:
+                self._file.truncate()
+            if self._is_csv and self._file.seek(0, os.SEEK_END) == 0:
+                self._write_row(COLUMNS)
+            opened.pop_all()  # all is well: it stays open
 
+    def _read_existing(self, path: Path) -> None:
+        whole = 0  # where the last whole line ends, in bytes
+        for number, record in enumerate(self._records(), start=1):
+            try:
+                if self._is_csv and whole == 0:
+                    if _parse_row(record) != list(COLUMNS):
+                        raise ValueError
+                else:
+                    values = (
+                        dict(zip(COLUMNS, _parse_row(record), strict=True))
+                        if self._is_csv
+                        else json.loads(record)
+                    )
+                    self.any_failed |= values["status"] == "error"
+                    self.done.add(values["path"])
+            except (ValueError, KeyError, TypeError):
+                expected = "CSV" if self._is_csv else "JSON Lines"
+                raise OutputError(
+                    f"line {number} of {path} is no prediction, expected {expected} as `birnn predict` "
+                    "writes them: name another --output"
+                ) from None
+            whole += len(record)
+        self._file.truncate(whole)
 
-def _read_predictions(file: BinaryIO, path: Path) -> tuple[set[str], bool]:
-    """The paths in a file of predictions, and whether one failed; stops after the last whole line."""
-    done, any_failed = set(), False
-    for number, line in enumerate(file, start=1):
-        if not line.endswith(b"\n"):  # torn: a process that was stopped may have left it
-            file.seek(-len(line), os.SEEK_CUR)
-            break
-        try:
-            values = json.loads(line)
-            any_failed |= values["status"] == "error"
-            done.add(values["path"])
-        except (ValueError, KeyError, TypeError):
-            raise OutputError(
-                f"line {number} of {path} is no prediction, expected JSON Lines as `birnn predict` "
-                "writes them: name another --output"
-            ) from None
-    return done, any_failed
+    def _records(self) -> Iterator[bytes]:
+        """The whole lines of the file or, of CSV, its whole rows: a quoted label has several."""
+        record = b""
+        for line in self._file:
+            record += line
+            if line.endswith(b"\n") and not (self._is_csv and record.count(b'"') % 2):
+                yield record
+                record = b""
+
+    def add(self, values: dict[str, Any]) -> None:
+        """Add a picture's prediction, as `to_json` gives it, and write it out at once."""
+        if self._is_csv:
+            error = values["error"]["message"] if values["error"] else None
+            self._write_row([*(values[name] for name in COLUMNS[:-1]), error])
+        else:
+            self._file.write(f"{json.dumps(values)}\n".encode())
+            self._file.flush()
+
+    def _write_row(self, row: Sequence[Any]) -> None:
+        text = io.StringIO(newline="")
+        csv.writer(text).writerow(row)
+        # A path that is no UTF-8 keeps its bytes.
+        self._file.write(text.getvalue().encode(errors="surrogateescape"))
+        self._file.flush()
+
+    def __enter__(self) -> "PredictionFile":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._file.close()
 
 
 class PictureFolder:
-    """A folder for pictures about predictions, as PNG files; without one, none is saved.
+    """A folder for pictures about predictions, as PNG files; `option` names it in an error.
 
-    If it holds something already, and nothing is forced, an OutputExistsError names the `option`.
+    Raises:
+        OutputExistsError: The folder holds something already, and nothing is forced.
+        UsageError: It is, is within or holds one of the inputs.
     """
 
-    def __init__(self, folder: Path | None, option: str, *, force: bool) -> None:
-        if folder is not None:
-            advice = "or add --force to replace what it holds"
-            check_output(folder, option, force=force, folder=True, advice=advice)
-        self._folder = folder
+    def __init__(
+        self, folder: Path, option: str, *, force: bool, inputs: Sequence[str | Path] = ()
+    ) -> None:
+        advice = "or add --force to replace what it holds"
+        check_output(folder, option, force=force, inputs=inputs, folder=True, advice=advice)
+        self._folder, self._option = folder, option
         self._taken: set[Path] = set()
 
     def save(self, source: Source, pixels: NDArray[np.uint8] | None) -> None:
         """Save a picture, if there is one, under its source's name, with `-2` at its end if taken."""
-        if self._folder is None or pixels is None:
+        if pixels is None:
             return
         name, number = source.name, 1
         while name in self._taken:
@@ -101,19 +160,37 @@ class PictureFolder:
             name = source.name.with_stem(f"{source.name.stem}-{number}")
         self._taken.add(name)
         path = self._folder / name
+        if not path.resolve().is_relative_to(self._folder.resolve()):
+            raise OutputError(f"{path} is a link out of its folder: name another {self._option}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, encode_png(pixels))
+        write_atomically(path, encode_png(pixels), durable=False)
+
+
+def _parse_row(record: bytes) -> list[str]:
+    (row,) = csv.reader(io.StringIO(record.decode(errors="surrogateescape"), newline=""))
+    return row
 
 
 def _is_taken(file: BinaryIO) -> bool:
-    """Whether another process writes a file; if not, this one has it until it is closed."""
-    if sys.platform != "win32":
-        import fcntl
+    """Whether another process writes a file; if not, this one has it until it is closed.
 
+    The file itself is locked: a lock file beside it would stay behind where a process is killed.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(0x7FFFFFFE)  # a locked byte cannot be read by others, so it is one that no file has
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
             return True
-        except OSError:  # a file system without locks: some of those that clusters share
-            pass
+        return False
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks: some of those that clusters share
+        return False
     return False

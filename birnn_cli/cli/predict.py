@@ -1,18 +1,15 @@
 """`birnn predict`: say which digit each picture shows."""
 
 import json
-from collections.abc import Iterator
+import os
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from birnn_cli.cli.exits import ExitCode, reporting
 from birnn_cli.cli.options import CheckpointPath, Shard, option, parse_shard
-
-if TYPE_CHECKING:
-    from birnn_cli.reader.inputs import Source
 
 
 def predict(
@@ -39,13 +36,14 @@ def predict(
     several: Annotated[
         bool, option("Read several digits side by side as one number.", "--several")
     ] = False,
-    output: Annotated[Path | None, option("A file for the predictions as JSON Lines.")] = None,
+    output: Annotated[Path | None, option("A file for the predictions: .jsonl or .csv.")] = None,
     force: Annotated[bool, option("Write into outputs that exist already.", "--force")] = False,
     skip_existing: Annotated[
         bool, option("Add to --output what it does not hold yet.", "--skip-existing")
     ] = False,
     shard: Annotated[
-        Shard | None, option("Read only the I-th of N equal parts.", metavar="I/N", parser=parse_shard)
+        Shard | None,
+        option("Read only the I-th of N equal parts.", metavar="I/N", parser=parse_shard),
     ] = None,
     jobs: Annotated[
         int | None,
@@ -58,50 +56,84 @@ def predict(
     """Say which digit each picture shows."""
     if skip_existing and output is None:
         raise typer.BadParameter("--skip-existing is about the file that --output names.")
-    if save_input is not None and save_input == save_stages:
+    if (
+        save_input is not None
+        and save_stages is not None
+        and save_input.resolve() == save_stages.resolve()
+    ):
         raise typer.BadParameter("--save-input and --save-stages need a folder each.")
+    if as_json and (preview or explain == Path("-")):
+        shown = "--preview" if preview else "--explain -"
+        raise typer.BadParameter(f"{shown} is for people, --json for programs: leave one of them out.")
     with reporting("predict", as_json=as_json), ExitStack() as opened:
         from birnn_cli import prediction
         from birnn_cli.cli import console, outputs, predictions, progress
-        from birnn_cli.reader.inputs import find_pictures
+        from birnn_cli.reader.inputs import find_pictures, take_shard
         from birnn_cli.runs import folders
 
         if explain is not None:
             from birnn_cli.cli import explanation
 
-            explanation.check_target(explain, paths, several=several, force=force)
-        _, network = folders.find_checkpoint(checkpoint, console.note_unless(quiet))
-        saved_input = outputs.PictureFolder(save_input, "--save-input", force=force)
-        saved_stages = outputs.PictureFolder(save_stages, "--save-stages", force=force)
+            explanation.check_usage(explain, paths, several=several)
+        model, network = folders.find_checkpoint(checkpoint, console.note_unless(quiet))
+        left_out: list[str] = []
+        sources = list(find_pictures(paths, left_out.append))
+        if shard is not None:
+            sources = take_shard(sources, *shard)
+        pictures = [each.path for each in sources]
+        inputs = [str(model), *paths, *pictures]
+        if explain is not None:
+            explanation.check_target(explain, pictures, inputs, force=force)
+        # What is in a folder is found with it; a link in it leads elsewhere.
+        around = [
+            str(model),
+            *paths,
+            *filter(os.path.islink, pictures if save_input or save_stages else ()),
+        ]
+        saved_input, saved_stages = (
+            outputs.PictureFolder(folder, name, force=force, inputs=around) if folder else None
+            for folder, name in ((save_input, "--save-input"), (save_stages, "--save-stages"))
+        )
         file = None
         if output is not None:
-            file = opened.enter_context(
-                outputs.open_predictions(output, paths, force=force, skip_existing=skip_existing)
-            )
+            file = outputs.PredictionFile(output, inputs, force=force, skip_existing=skip_existing)
+            opened.enter_context(file)
+            sources = [each for each in sources if each.path not in file.done]
+            if pictures and not sources and not quiet:
+                held = (
+                    "the one picture is" if len(pictures) == 1 else f"all {len(pictures):,} pictures are"
+                )
+                console.note(f"nothing to do: {held} in {output} already")
 
-        def to_read() -> "Iterator[Source]":
-            found = find_pictures(paths, shard)
-            return found if file is None else (each for each in found if each.path not in file.done)
-
-        stages = save_stages is not None
-        options = prediction.Options(top_k=top_k, invert=invert, several=several, stages=stages)
+        options = prediction.Options(
+            top_k=top_k, invert=invert, several=several, stages=saved_stages is not None
+        )
+        answered_by = "shipped" if model == folders.SHIPPED else str(model)
         failed, num_several = file is not None and file.any_failed, 0
-        show = opened.enter_context(progress.answers(0 if quiet else sum(1 for _ in to_read())))
-        found = prediction.predict(network, to_read(), options, jobs)
+        pages: list[tuple[str, int]] = []
+        show = opened.enter_context(progress.answers(0 if quiet else len(sources)))
+        found = prediction.predict(network, sources, options, jobs)
         for each in opened.enter_context(closing(found)):
             failed |= each.status == "error"
             num_several += each.num_digits > 1
-            line = json.dumps(predictions.to_json(each, several=several))
+            if each.num_pages > 1:
+                pages.append((each.source.path, each.num_pages - 1))
+            values = predictions.to_json(each, answered_by, several=several)
             if file is not None:
-                file.add(line)
-            show(line if as_json else str(each))
-            saved_input.save(each.source, each.pixels)
-            saved_stages.save(each.source, each.stages)
+                file.add(values)
+            show(json.dumps(values) if as_json else str(each))
+            if saved_input is not None:
+                saved_input.save(each.source, each.pixels)
+            if saved_stages is not None:
+                saved_stages.save(each.source, each.stages)
             if preview and each.pixels is not None:
-                predictions.show_preview(each.source.path, each.pixels)
+                predictions.show_preview(each.pixels)
             if explain is not None and each.pixels is not None:
                 explanation.show_explanation(explain, network, each)
     if num_several and not several and not quiet:
-        console.note(f"several digits in {num_several:,}: --several reads each of them")
+        seem = "1 picture seems" if num_several == 1 else f"{num_several:,} pictures seem"
+        console.note(f"{seem} to hold several digits; try --several")
+    if missing := predictions.left_out(left_out, pages):
+        console.warn(missing)
     if failed:
         raise typer.Exit(ExitCode.FAILED)

@@ -1,15 +1,22 @@
 """Predictions on the terminal: as JSON, and what the network read as blocks of light and dark."""
 
+import os
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from birnn_cli.cli.console import note, pixel_text
+from birnn_cli.cli.console import pixel_text, result
+from birnn_cli.reader.decode import HEIC_ENDINGS
 
 if TYPE_CHECKING:
     from birnn_cli.prediction import Pixels, Prediction
 
 
-def to_json(prediction: "Prediction", *, several: bool) -> dict[str, Any]:
+MAX_NAMES = 3  # of pictures of which further pages were left out
+
+
+def to_json(prediction: "Prediction", checkpoint: str, *, several: bool) -> dict[str, Any]:
     """A prediction as the JSON object of `birnn predict --json`; `several` adds its digits."""
     error = prediction.error
     digits = [
@@ -23,20 +30,48 @@ def to_json(prediction: "Prediction", *, several: bool) -> dict[str, Any]:
         "probability": prediction.probability,
         "top": [vars(each) for each in prediction.top],
         "error": {"code": error[0], "message": error[1]} if error else None,
+        "checkpoint": checkpoint,
         **({"digits": digits} if several else {}),
     }
 
 
-def show_preview(path: str, pixels: "Pixels") -> None:
-    """Show what the network read, (28, width) uint8, on stderr: two rows of pixels a line of blocks."""
+def left_out(paths: Sequence[str], pages: Sequence[tuple[str, int]]) -> str | None:
+    """What was left out, in a line; None if nothing was.
+
+    `paths` are the files and linked folders that `find_images` leaves out, `pages` the paths of pictures
+    and how many further pages or frames each has.
+    """
+    parts = []
+    linked = sum(map(os.path.isdir, paths))
+    others = Counter(Path(path).suffix.lower() for path in paths if not os.path.isdir(path))  # noqa: PTH112
+    if others:
+        total = sum(others.values())
+        kinds = ", ".join(f"{name or 'no ending'} {n:,}" for name, n in sorted(others.items()))
+        parts.append(f"{total:,} {'file' if total == 1 else 'files'} of other kinds ({kinds})")
+    if linked:
+        parts.append(
+            f"{linked:,} linked {'folder' if linked == 1 else 'folders'}: name what is to be read"
+        )
+    if pages:
+        total = sum(further for _, further in pages)
+        names = ", ".join(path for path, _ in pages[:MAX_NAMES]) + ", …" * (len(pages) > MAX_NAMES)
+        parts.append(
+            f"{total:,} further {'page or frame' if total == 1 else 'pages or frames'} of {names}"
+        )
+    if any(name in HEIC_ENDINGS for name in others):
+        parts.append('for HEIC: pip install "birnn-cli[heic]"')
+    return f"left out: {'; '.join(parts)}" if parts else None
+
+
+def show_preview(pixels: "Pixels") -> None:
+    """Show what the network read, (28, width) uint8, on stdout: two rows of pixels a line of blocks."""
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(stderr=True)
-    note(Path(path).name)
+    console = Console()
     if console.color_system is None:  # a pipe, or NO_COLOR
         for row in pixels.tolist():
-            note(pixel_text(row))
+            result(pixel_text(row))
         return
     for upper, lower in zip(pixels[::2], pixels[1::2], strict=True):
         line = Text()

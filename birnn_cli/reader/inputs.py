@@ -2,19 +2,18 @@
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from birnn_cli.errors import ConfigError, ImageError
 from birnn_cli.reader import Reader
 from birnn_cli.reader.colour import to_grey
-from birnn_cli.reader.decode import ENDINGS, MAX_BYTES, find_images
+from birnn_cli.reader.decode import ENDINGS, MAX_BYTES, count_pages, find_images, turn_upright
 from birnn_cli.reader.geometry import Pixels
 from birnn_cli.reader.light import Invert
 from birnn_cli.reader.read import ReaderStages, read_grey, read_stages
@@ -51,38 +50,40 @@ class Source(NamedTuple):
             return 0
 
 
-def find_pictures(paths: Iterable[str], shard: tuple[int, int] | None = None) -> Iterator[Source]:
+def find_pictures(
+    paths: Iterable[str], leave_out: Callable[[str], None] | None = None
+) -> Iterator[Source]:
     """Files as they are, and folders as the pictures in them; a folder without any gives itself.
 
-    The shard (3, 8) is the third of eight parts, which one after the other make up the whole; for a
-    shard, `paths` are gone through twice.
+    `leave_out` is called with what is passed over in folders, as `find_images` says.
     """
-    if shard is None:
-        return _find(paths)
-    total, (number, shards) = sum(1 for _ in _find(paths)), shard
-    return islice(_find(paths), total * (number - 1) // shards, total * number // shards)
-
-
-def _find(paths: Iterable[str]) -> Iterator[Source]:
     for path in paths:
         empty = True
         if path != STDIN and os.path.isdir(path):  # noqa: PTH112 - the text stays as it was given
-            for file in find_images(path):
+            for file in find_images(path, leave_out):
                 empty = False
                 yield Source(file, path)
         if empty:
             yield Source(path)
 
 
-def read_source(source: Source, reader: Reader, invert: Invert, *, full_size: bool) -> ReaderStages:
-    """Read a picture, wherever it is, as `read_stages` does.
+def take_shard(sources: list[Source], number: int, shards: int) -> list[Source]:
+    """The shard 3 of 8 is the third of eight parts, which one after the other make up the whole."""
+    total = len(sources)
+    return sources[total * (number - 1) // shards : total * number // shards]
+
+
+def read_source(
+    source: Source, reader: Reader, invert: Invert, *, full_size: bool
+) -> tuple[ReaderStages, int]:
+    """Read a picture, wherever it is, as `read_stages` does; also, how many pages or frames it has.
 
     Raises an ImageError where it is missing or no picture; a ConfigError where `grey_levels` does.
     """
     content = _read_file(source.path) if source.content is None else source.content
     if isinstance(content, bytes):
-        return read_stages(content, reader, invert, full_size=full_size)
-    return read_grey(grey_levels(content), reader, invert)
+        return read_stages(content, reader, invert, full_size=full_size), count_pages(content)
+    return read_grey(grey_levels(content), reader, invert), 1
 
 
 def _read_file(path: str) -> bytes:
@@ -117,8 +118,10 @@ def grey_levels(picture: InMemory) -> Pixels:
     """
     if isinstance(picture, Image.Image):
         try:
-            return to_grey(ImageOps.exif_transpose(picture))
-        except (OSError, SyntaxError, ValueError) as error:
+            return to_grey(turn_upright(picture))
+        except MemoryError:
+            raise
+        except Exception as error:  # Pillow passes on whatever exception a decoder raises
             raise ImageError(f"the picture is damaged ({error})") from None
     if picture.ndim not in (2, 3) or picture.shape[2:] not in ((), (3,), (4,)) or not picture.size:
         raise ConfigError(

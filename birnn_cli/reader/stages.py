@@ -41,6 +41,28 @@ def draw_stages(stages: ReaderStages) -> Pixels:
     return np.asarray(canvas)
 
 
+def draw_digits(stages: ReaderStages) -> Pixels:
+    """Draw the stages of reading one picture and a row for each digit in it: (height, width) uint8.
+
+    A row shows the digit as it is in the picture, and as the network reads it; its caption gives the
+    digit's number, in the order of the answer, and its box: left, top, right, bottom.
+    """
+    strip = draw_stages(stages)
+    digits = list(stages.split_digits())
+    height = STAGE_SIDE + CAPTION_HEIGHT + GAP
+    canvas = Image.new("L", (strip.shape[1], len(strip) + len(digits) * height), BACKGROUND)
+    canvas.paste(Image.fromarray(strip))
+    draw = ImageDraw.Draw(canvas)
+    for number, (box, pixels) in enumerate(digits, start=1):
+        left, top, right, bottom = box
+        y = len(strip) + (number - 1) * height
+        draw.text((GAP, y + STAGE_SIDE + 2), f"digit {number} of {len(digits)}: box {[*box]}", 255)
+        for k, picture in enumerate((stages.grey[top:bottom, left:right], pixels)):
+            resized = resize_longer_side(picture, STAGE_SIDE, enlarge=cv2.INTER_NEAREST)
+            canvas.paste(Image.fromarray(resized), (GAP + k * (STAGE_SIDE + GAP), y))
+    return np.asarray(canvas)
+
+
 def _stretch(values: NDArray[Any]) -> Pixels:
     """Values of any range as grey levels, uint8: 0 and below black, the highest white."""
     positive = np.asarray(values, np.float32).clip(0, None)

@@ -20,7 +20,7 @@ PAGE = "index.html"
 
 
 def prepare(folder: Path, *, force: bool) -> None:
-    """Make the report's folder, before the evaluation begins.
+    """Refuse, before anything is read, what would end without a report in the folder.
 
     Raises:
         ConfigError: matplotlib or Jinja2 is not installed.
@@ -29,11 +29,10 @@ def prepare(folder: Path, *, force: bool) -> None:
     for library in ("matplotlib", "jinja2"):
         require(library, "report")
     check_output(folder, "--report", force=force, folder=True)
-    folder.mkdir(parents=True, exist_ok=True)
 
 
 def write(folder: Path, report: ReportInput) -> Path:
-    """Write a report into a folder that `prepare` made, and return the page.
+    """Write a report into a folder that `prepare` let pass, and return the page.
 
     The same input gives the same bytes. An OSError says that a file cannot be written.
     """
@@ -41,6 +40,7 @@ def write(folder: Path, report: ReportInput) -> Path:
 
     pictures = figures.draw_all(report)
     page = render(report, pictures)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
         if picture:
             write_atomically(folder / name, picture.png)

@@ -180,7 +180,9 @@ def find_checkpoint(path: Path | None, note: Callable[[str], None]) -> tuple[Pat
 
 
 def checkpoint_path(path: Path) -> Path:
-    """The checkpoint file of a run folder; a path of any other kind is the file itself."""
+    """The checkpoint file of a run folder, or of the word `shipped`; another path is the file itself."""
+    if path == Path("shipped"):
+        return SHIPPED
     return path / checkpoint.FILE_NAME if path.is_dir() else path
 
 

@@ -1,35 +1,42 @@
 """The file of predictions: gone on with wherever it was cut, and in shards that make up the whole."""
 
+import csv
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from birnn_cli.cli.outputs import open_predictions
+from birnn_cli.cli.outputs import PredictionFile
 from birnn_cli.errors import OutputError
-from birnn_cli.reader.inputs import find_pictures
+from birnn_cli.reader.inputs import find_pictures, take_shard
 from tests.conftest import EXAMPLES, run_birnn
 
 DIGITS = EXAMPLES / "digits"
 NAMES = ("a.png", "b.png", "ü\udcff.png", "d.png")
 
 
+def row(name: str) -> dict[str, object]:
+    """A prediction as JSON; its label has two lines, as that of several rows of digits."""
+    return {"path": name, "status": "ok", "label": '7\n"8"', "probability": 0.5, "error": None}
+
+
 def write(path: Path, **options: bool) -> None:
     """Add a prediction for each picture that has none in the file."""
-    with open_predictions(path, **options) as file:
+    with PredictionFile(path, **options) as file:
         for name in NAMES:
             if name not in file.done:
-                file.add(json.dumps({"path": name, "status": "ok", "label": "7"}))
+                file.add(row(name))
 
 
-def test_a_file_cut_anywhere_and_gone_on_with_is_the_uncut_one(tmp_path: Path) -> None:
-    whole = tmp_path / "whole.jsonl"
+@pytest.mark.parametrize("ending", [".jsonl", ".csv"])
+def test_a_file_cut_anywhere_and_gone_on_with_is_the_uncut_one(ending: str, tmp_path: Path) -> None:
+    whole = tmp_path / f"whole{ending}"
     write(whole)
     content = whole.read_bytes()
-    assert content.count(b"\n") == len(NAMES)
+    assert content.count(b"\n") == (len(NAMES) if ending == ".jsonl" else 1 + 2 * len(NAMES))
     for cut in range(len(content)):
-        file = tmp_path / "cut.jsonl"
+        file = tmp_path / f"cut{ending}"
         file.write_bytes(content[:cut])
         write(file, skip_existing=True)
         assert file.read_bytes() == content, cut
@@ -37,37 +44,38 @@ def test_a_file_cut_anywhere_and_gone_on_with_is_the_uncut_one(tmp_path: Path) -
 
 def test_a_prediction_is_in_the_file_at_once(tmp_path: Path) -> None:
     file = tmp_path / "predictions.jsonl"
-    with pytest.raises(KeyboardInterrupt), open_predictions(file) as predictions:
-        predictions.add('{"path": "a.png", "status": "ok"}')
-        assert file.read_text() == '{"path": "a.png", "status": "ok"}\n'
+    with pytest.raises(KeyboardInterrupt), PredictionFile(file) as predictions:
+        predictions.add(row("a.png"))
+        assert json.loads(file.read_text()) == row("a.png")
         raise KeyboardInterrupt
-    assert file.read_text() == '{"path": "a.png", "status": "ok"}\n'
+    assert json.loads(file.read_text()) == row("a.png")
 
 
 @pytest.mark.parametrize("content", ["mine\n", "[1]\n", '{"path": 3, "status"\n', '{"status": "ok"}\n'])
 def test_a_file_of_something_else_is_kept(content: str, tmp_path: Path) -> None:
-    file = tmp_path / "notes.txt"
-    file.write_text(content)
-    with pytest.raises(OutputError, match="line 1"), open_predictions(file, skip_existing=True):
-        pass
-    assert file.read_text() == content
+    for file in (tmp_path / "notes.jsonl", tmp_path / "notes.csv"):
+        file.write_text(content)
+        with pytest.raises(OutputError, match="line 1"):
+            PredictionFile(file, skip_existing=True)
+        assert file.read_text() == content
 
 
 def test_a_file_that_another_process_writes_is_left_to_it(tmp_path: Path) -> None:
     file = tmp_path / "predictions.jsonl"
-    with open_predictions(file) as predictions:
-        predictions.add('{"path": "a.png", "status": "ok"}')
-        again = open_predictions(file, skip_existing=True)
-        with pytest.raises(OutputError, match="another process"), again:
-            pass
-    assert file.read_text() == '{"path": "a.png", "status": "ok"}\n'
+    with PredictionFile(file) as predictions:
+        predictions.add(row("a.png"))
+        with pytest.raises(OutputError, match="another process"):
+            PredictionFile(file, skip_existing=True)
+    assert json.loads(file.read_text()) == row("a.png")
+    assert list(tmp_path.iterdir()) == [file]  # no lock file beside it
 
 
 @pytest.mark.parametrize("shards", [1, 2, 3, 7, 12])
 def test_shards_one_after_the_other_are_the_whole(shards: int) -> None:
     paths = [str(DIGITS), "-", "nowhere.png"]
-    parts = [find_pictures(paths, (number, shards)) for number in range(1, shards + 1)]
-    assert [each for part in parts for each in part] == list(find_pictures(paths))
+    found = list(find_pictures(paths))
+    parts = [take_shard(found, number, shards) for number in range(1, shards + 1)]
+    assert [each for part in parts for each in part] == found
 
 
 def test_the_command_goes_on_and_remembers_what_failed(tmp_path: Path) -> None:
@@ -90,11 +98,61 @@ def test_skipping_needs_a_file_and_a_share_is_one_of_all(tmp_path: Path) -> None
 
 
 def test_a_picture_that_is_to_be_read_is_no_output(tmp_path: Path) -> None:
-    picture, link = tmp_path / "7.jpg", tmp_path / "link"
+    picture, link = tmp_path / "7.jpg", tmp_path / "link.jsonl"
     shutil.copy(DIGITS / "7-photo.jpg", picture)
     link.symlink_to(picture)
-    for output in (picture, link):
-        done = run_birnn("predict", picture, "--output", output, "--force", cwd=tmp_path)
-        assert done.code == 1 and not done.out
-        assert "is what is to be read" in done.err.splitlines()[-1]
+    for output, words in ((picture, ".jsonl or .csv"), (link, "is what is to be read")):
+        done = run_birnn("predict", picture, "--output", output, "--force", "--json", cwd=tmp_path)
+        assert done.code == 2 and not done.out
+        assert words in done.err.splitlines()[-1]
     assert picture.read_bytes() == (DIGITS / "7-photo.jpg").read_bytes()
+
+
+def test_pictures_beside_or_below_what_is_read_are_refused_before_anything_is_read(
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(DIGITS, tmp_path / "scans")
+    before = {path: path.read_bytes() for path in (tmp_path / "scans").iterdir()}
+    for option in ("--save-input", "--save-stages"):
+        for folder in ("scans", "scans/new", "."):
+            done = run_birnn("predict", "scans", option, folder, "--force", "--json", cwd=tmp_path)
+            assert (done.code, done.out) == (2, "") and option in done.err.splitlines()[-1]
+    assert {path: path.read_bytes() for path in (tmp_path / "scans").iterdir()} == before
+
+
+def test_a_link_in_a_folder_of_outputs_does_not_lead_to_an_original(tmp_path: Path) -> None:
+    shutil.copy(DIGITS / "7-photo.jpg", tmp_path / "7.jpg")
+    (tmp_path / "precious.png").write_bytes(b"mine")
+    (tmp_path / "seen").mkdir()
+    (tmp_path / "seen" / "7.png").symlink_to(tmp_path / "precious.png")
+    done = run_birnn("predict", "7.jpg", "--save-input", "seen", "--force", cwd=tmp_path)
+    assert done.code == 1 and "is a link out of its folder" in done.err
+    assert (tmp_path / "precious.png").read_bytes() == b"mine"
+
+
+def test_csv_has_a_header_and_other_endings_are_refused(tmp_path: Path) -> None:
+    done = run_birnn("predict", DIGITS / "7-photo.jpg", "no.png", "--output", "x.csv", cwd=tmp_path)
+    assert done.code == 1
+    with (tmp_path / "x.csv").open(newline="") as file:
+        header, seven, missing = csv.reader(file)
+    assert header == ["path", "status", "label", "probability", "error"]
+    assert seven[1:3] == ["ok", "7"] and 0.9 < float(seven[3]) <= 1 and seven[4] == ""
+    assert missing == ["no.png", "error", "", "", "no such file"]
+    refused = run_birnn("predict", "no.png", "--output", "x.txt", cwd=tmp_path)
+    assert refused.code == 2 and "expected a file ending in .jsonl or .csv" in refused.err
+    assert not (tmp_path / "x.txt").exists()
+
+
+def test_a_pipe_gets_json_lines(tmp_path: Path) -> None:
+    done = run_birnn(
+        "predict", DIGITS / "7-photo.jpg", "-q", "--json", "--output", "/dev/stderr", cwd=tmp_path
+    )
+    assert done.code == 0 and done.err == done.out
+
+
+def test_with_nothing_left_to_do_it_says_so(tmp_path: Path) -> None:
+    arguments = ("predict", DIGITS / "7-photo.jpg", "--output", "x.jsonl")
+    run_birnn(*arguments, cwd=tmp_path)
+    done = run_birnn(*arguments, "--skip-existing", cwd=tmp_path)
+    assert (done.code, done.out) == (0, "")
+    assert done.err.splitlines()[-1] == "nothing to do: the one picture is in x.jsonl already"

@@ -79,7 +79,7 @@ def test_json_is_an_object_a_picture_with_the_agreed_keys(here: Path) -> None:
     done = run_birnn("predict", "7.png", "blank.png", "text.png", "--json", "--top-k", 3, cwd=here)
     seven, blank, text = (json.loads(line) for line in done.out.splitlines())
     for values in (seven, blank, text):
-        assert list(values) == ["path", "status", "label", "probability", "top", "error"]
+        assert list(values) == ["path", "status", "label", "probability", "top", "error", "checkpoint"]
     assert (seven["path"], seven["status"], seven["label"], seven["error"]) == ("7.png", "ok", "7", None)
     assert [set(choice) for choice in seven["top"]] == [{"label", "probability"}] * 3
     probabilities = [choice["probability"] for choice in seven["top"]]
@@ -87,6 +87,7 @@ def test_json_is_an_object_a_picture_with_the_agreed_keys(here: Path) -> None:
     assert probabilities[0] == seven["probability"] <= 1
     assert blank == {
         **dict.fromkeys(blank),
+        "checkpoint": "shipped",
         "path": "blank.png",
         "status": "no-ink",
         "top": [],
@@ -189,7 +190,7 @@ def test_several_digits_are_unsure_as_one_and_read_as_a_number(
     (here / "page.png").write_bytes(png(page))
     done = run_birnn("predict", "page.png", "--json", cwd=here)
     assert done.json["status"] == "unsure" and done.json["label"] is not None
-    assert "several digits in 1: --several" in done.err
+    assert "1 picture seems to hold several digits; try --several" in done.err
     assert "digits" not in done.json
     done = run_birnn("predict", "page.png", "--json", "--several", "--top-k", 3, cwd=here)
     assert "--several" not in done.err
@@ -232,10 +233,12 @@ def test_of_several_digits_the_pixels_are_side_by_side_in_one_picture(
     (here / "page.png").write_bytes(png(three[0]))
     folders = ("--save-input", "kept", "--save-stages", "how")
     done = run_birnn("predict", "page.png", "--several", "--preview", *folders, "-q", cwd=here)
-    assert done.code == 0 and len(done.err.splitlines()) == 1 + 28
+    assert done.code == 0 and len(done.out.splitlines()) == 1 + 28 and done.err == ""
     assert [path.name for path in (here / "kept").iterdir()] == ["page.png"]
     assert [path.name for path in (here / "how").iterdir()] == ["page.png"]
     assert pixels_of(here / "kept" / "page.png").shape == (28, 3 * 28)
+    # Below the strip of the whole picture is a row for each digit.
+    assert pixels_of(here / "how" / "page.png").shape[0] == 216 * 4
 
 
 @pytest.mark.parametrize("scale", [0.4, 6])
@@ -278,10 +281,10 @@ def test_the_stages_of_every_picture_that_could_be_read_are_saved(here: Path) ->
     assert "--save-stages" in again.err and "--force" in again.err
 
 
-def test_preview_shows_what_the_network_reads_on_stderr(here: Path) -> None:
+def test_preview_shows_what_the_network_reads_on_stdout(here: Path) -> None:
     done = run_birnn("predict", "7.png", "--preview", "-q", cwd=here)
-    title, *rows = done.err.splitlines()
-    assert title == "7.png"
+    title, *rows = done.out.splitlines()
+    assert title.startswith("7.png: 7 (") and done.err == ""
     assert len(rows) == 28
     for row, line in zip(pixels_of(here / "7.png"), rows, strict=True):
         assert [column for column in range(28) if line.ljust(56)[2 * column] != " "] == [
@@ -381,3 +384,38 @@ def test_as_many_processes_read_as_cores_may_be_used() -> None:
         "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); assert usable_cores() == 1"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("shown", [["--preview"], ["--explain", "-"]])
+def test_what_is_for_people_is_refused_beside_json(here: Path, shown: list[str]) -> None:
+    done = run_birnn("predict", "7.png", "--json", *shown, cwd=here)
+    assert (done.code, done.out) == (2, "") and "--json" in done.err
+
+
+def test_the_shipped_model_is_named_by_a_word_and_each_object_names_what_answered(
+    here: Path, trained: Path
+) -> None:
+    own = run_birnn("predict", "7.png", "--json", "--checkpoint", trained, cwd=here)
+    assert own.json["checkpoint"] == str(trained / checkpoint.FILE_NAME)
+    (here / "runs").symlink_to(trained.parent)
+    assert run_birnn("predict", "7.png", "--json", cwd=here).json["checkpoint"].startswith("runs")
+    done = run_birnn("predict", "7.png", "--json", "--checkpoint", "shipped", cwd=here)
+    assert done.json["checkpoint"] == "shipped"
+
+
+def test_what_is_left_out_is_said_once_at_the_end_whatever_is_silenced(here: Path) -> None:
+    scans = here / "scans"
+    (scans / "more").mkdir(parents=True)
+    seven = Image.fromarray(255 - pixels_of(here / "7.png").repeat(9, 0).repeat(9, 1))
+    for name in ("a.tif", "b.gif", "c.webp", "d.png"):
+        seven.save(scans / name, save_all=True, append_images=[seven.rotate(9), seven.rotate(5)])
+    (scans / "one.jfif").write_bytes((here / "7.png").read_bytes())
+    for name in ("x.pdf", "more/y.PDF", "README", ".hidden"):
+        (scans / name).write_bytes(b"")
+    (scans / "linked").symlink_to(here)
+    done = run_birnn("predict", "scans", "-q", cwd=here)
+    assert done.code == 0 and len(done.out.splitlines()) == 5
+    assert done.err == (
+        "warning: left out: 3 files of other kinds (no ending 1, .pdf 2); 1 linked folder: name what is "
+        "to be read; 8 further pages or frames of scans/a.tif, scans/b.gif, scans/c.webp, …\n"
+    )

@@ -258,6 +258,12 @@ def test_eval_writes_the_report_beside_its_result(
     assert (refused.code, refused.out) == (1, "")
     assert "out/report holds files already" in refused.err and len(refused.err.splitlines()) == 1
     assert {path: path.read_bytes() for path in (tmp_path / "out" / "report").iterdir()} == before
+    failed = run_birnn("eval", "--report", "new/report", "--dataset", "nowhere", cwd=tmp_path, **data)
+    assert failed.code != 0 and not (tmp_path / "new").exists()
+    for folder in (trained, trained.parent):
+        read_too = ("--checkpoint", trained, "--report", folder, "--force", "--json")
+        refused = run_birnn("eval", *read_too, cwd=tmp_path, **data)
+        assert (refused.code, refused.out) == (2, "") and "which is to be read" in refused.err
 
 
 @pytest.mark.parametrize("library", ["matplotlib", "jinja2"])
