@@ -82,8 +82,8 @@ class Model:
 
         A picture is the path of a file (PNG, JPEG, BMP, GIF, WebP, TIFF; HEIC by an extra), a PIL image,
         or a NumPy array of shape (height, width), (height, width, 3) or (height, width, 4), uint8 or
-        floats in 0 to 1. One picture gives one prediction. Many, in a list or any other iterable, give an
-        iterator of predictions in their order; a folder among them stands for the pictures in it and
+        floats in 0 to 1. One picture gives one prediction. Many, in a list or any other iterable, give
+        an iterator of predictions in their order; a folder among them stands for the pictures in it and
         below. The path of a folder alone does so too, which a type checker cannot see.
 
         `top_k` is how many of the likeliest labels to give. `invert` is `yes` when ink is darker than
