@@ -132,12 +132,12 @@ def test_folders_that_systems_make_are_no_classes_and_hold_no_images(
 
 def test_a_class_without_images_is_named_before_a_training(folder: Path) -> None:
     (folder / "k").mkdir()
-    (folder / "k" / "1.heic").write_bytes(b"")
+    (folder / "k" / "1.psd").write_bytes(b"")
     reported: list[str] = []
     with pytest.raises(DataError, match=r"1 class \(k\)"):
         open_or_fall_back(str(folder), folder, None, None, reported.append)
     assert len(reported) == 1
-    assert "1 of .heic" in reported[0]
+    assert "1 of .psd" in reported[0]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
