@@ -25,7 +25,7 @@ MIN_CONTRAST = 10.0  # grey levels (of 255) by which ink must at least differ fr
 STROKE_WIDTHS = (0.03, 0.055, 0.08, 0.12, 0.17, 0.24, 0.35)
 CLEAR_STROKE = 0.5  # fraction of the highest contrast from which a pixel is surely in a stroke
 MIN_STROKES = 0.003  # fraction of the picture that strokes cover at least
-MIN_STROKE_LENGTH = 0.12  # fraction of the longer side that the longest piece of them has at least
+MIN_STROKE_LENGTH = 0.12  # fraction of the shorter side that the longest piece of them has at least
 MAX_GROWTH = 1.25  # times the pixels in strokes that a wider square may find, and no more
 LINE_LENGTH = 0.8  # fraction of a side from which a thin straight piece is a line, not a stroke
 LINE_WIDTH = 0.05  # fraction of a side up to which it is thin
@@ -51,7 +51,7 @@ class Strokes:
     def strength(self, width: int) -> float:
         """How strong the strokes are that a width holds: the sum of the squares of their contrast."""
         pieces, stats = _pieces(self.clear[width])
-        is_long = stats[:, 2:4].max(axis=1) >= MIN_STROKE_LENGTH * max(pieces.shape)
+        is_long = stats[:, 2:4].max(axis=1) >= MIN_STROKE_LENGTH * min(pieces.shape)
         is_long[0] = False  # what is in no stroke
         return float(np.square(self.contrasts[width][is_long[pieces]], dtype=np.float32).sum())
 
@@ -79,7 +79,7 @@ def find_strokes(small: Pixels, is_dark: bool, mask: Mask | None = None) -> Stro
         for number in range(last)
         if counts[number] >= MIN_STROKES * inside.size
         and counts[number + 1] <= MAX_GROWTH * counts[number]
-        and _pieces(contrasts[number] > level)[1][1:, 2:4].max() >= MIN_STROKE_LENGTH * max(small.shape)
+        and _pieces(contrasts[number] > level)[1][1:, 2:4].max() >= MIN_STROKE_LENGTH * min(small.shape)
     )
     return Strokes(is_dark, tuple(contrasts), clear, next(plateaus, last))
 
