@@ -26,6 +26,7 @@ STROKE_WIDTHS = (0.03, 0.055, 0.08, 0.12, 0.17, 0.24, 0.35)
 CLEAR_STROKE = 0.5  # fraction of the highest contrast from which a pixel is surely in a stroke
 MIN_STROKES = 0.003  # fraction of the picture that strokes cover at least
 MIN_STROKE_LENGTH = 0.12  # fraction of the shorter side that the longest piece of them has at least
+MAX_AS_DARK = 5  # times the pixels in strokes that may be as dark as they are, of any width
 MAX_GROWTH = 1.25  # times the pixels in strokes that a wider square may find, and no more
 LINE_LENGTH = 0.8  # fraction of a side from which a thin straight piece is a line, not a stroke
 LINE_WIDTH = 0.05  # fraction of a side up to which it is thin
@@ -80,6 +81,9 @@ def find_strokes(small: Pixels, is_dark: bool, mask: Mask | None = None) -> Stro
         if counts[number] >= MIN_STROKES * inside.size
         and counts[number + 1] <= MAX_GROWTH * counts[number]
         and _pieces(contrasts[number] > level)[1][1:, 2:4].max() >= MIN_STROKE_LENGTH * min(small.shape)
+        # A slash in a bold digit is as dark as the digit, whose strokes are wider; a shadow is paler.
+        and np.count_nonzero(contrasts[last] >= np.median(contrasts[number][clear[number]]))
+        <= MAX_AS_DARK * counts[number]
     )
     return Strokes(is_dark, tuple(contrasts), clear, next(plateaus, last))
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from birnn_cli.reader import read
 from tests.reader.pictures import DIGIT, encode, likeness, page
@@ -101,3 +101,16 @@ def test_the_option_invert_is_obeyed() -> None:
     assert found is not None
     white = read.read_pixels(encode(np.pad(DIGIT, 20)), invert="no")
     assert likeness(white) > 0.95
+
+
+def test_a_bold_zero_is_read_whole_whatever_is_in_it() -> None:
+    """Its counter is no ink, it is no sheet, and the slash in it does not set the width of the pen."""
+    for slash in (0, 12):
+        zero = Image.new("L", (200, 220), 240)
+        draw = ImageDraw.Draw(zero)
+        draw.rounded_rectangle((55, 60, 145, 165), 42, outline=20, width=32)
+        if slash:
+            draw.line((92, 130, 108, 95), fill=20, width=slash // 2)
+        found = read.read_grey(np.asarray(zero)).pixels
+        assert found is not None
+        assert found[4:24, 6:22].mean() > 120 and found[14, [7, 20]].min() > 200
