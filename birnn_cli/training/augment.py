@@ -31,16 +31,12 @@ THICKNESS = 0.4
 
 
 class Changes(NamedTuple):
-    """How each image of a batch changes.
+    """How each image of a batch changes; all float32."""
 
-    Attributes:
-        displacement: Where pixels are taken from, as coefficients of `_basis`: shape
-            (batch, 2, 3 + BEND_POINTS²), float32; x and y.
-        thickness: Of the pen: shape (batch,), float32 in -1 (thinner) to 1 (thicker).
-    """
-
-    displacement: Tensor
-    thickness: Tensor
+    displacement: (
+        Tensor  # Where pixels are taken from, x and y: (batch, 2, 3 + BEND_POINTS²) for `_basis`.
+    )
+    thickness: Tensor  # Of the pen: (batch,), from -1 (thinner) to 1 (thicker).
 
 
 def draw(

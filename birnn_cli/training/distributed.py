@@ -23,10 +23,8 @@ T = TypeVar("T")
 class Group:
     """Processes that do the same work, each on its part of every batch.
 
-    Attributes:
-        rank: The number of this process, from 0: the leader, which alone prints and writes.
-        size: How many processes there are.
-        store: The store of `torchrun`, which survives a restart of the processes; None without it.
+    `rank` is the number of this process, of `size`, from 0: the leader, which alone prints and writes.
+    `store` is that of `torchrun`, which survives a restart of the processes; None without it.
     """
 
     rank: int = 0
