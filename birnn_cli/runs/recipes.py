@@ -15,8 +15,6 @@ from birnn_cli.network.architecture import LIMITS, MAX_FORGET_BIAS, Architecture
 from birnn_cli.reader import Reader
 
 RecipeName = Literal["notebook", "fast", "best"]
-Schedule = Literal["constant", "one-cycle"]
-OptimizerName = Literal["adam", "muon"]
 Precision = Literal["float32", "tf32", "bfloat16"]
 
 # The largest seed, and the largest number of steps between two displays or validations.
@@ -46,8 +44,7 @@ _types = cache(get_type_hints)
 def check_value(owner: type, name: str, value: object) -> None:
     """Refuse a value that is not of the type, the choices or the range of a field of a dataclass.
 
-    Raises:
-        ConfigError: It says the name, the value, and what was expected.
+    The ConfigError says the name, the value, and what was expected.
     """
     kind, limits = _types(owner)[name], owner.__dataclass_fields__[name].metadata  # type: ignore[attr-defined]
     if kind in (int, float):
@@ -104,9 +101,9 @@ class Recipe:
         0, "Steps between validations; 0: only at the end.", "steps", min=0, max=MAX_INT32
     )
     columns: bool = _value(False, "Read column t of the image together with row t.")
-    optimizer: OptimizerName = _value("adam", "adam, or muon for the layers' matrices.")
+    optimizer: Literal["adam", "muon"] = _value("adam", "adam, or muon for the layers' matrices.")
     weight_decay: float = _value(0.0, "As a fraction of the learning rate.", min=0, max=1)
-    schedule: Schedule = _value(
+    schedule: Literal["constant", "one-cycle"] = _value(
         "constant", "Of the learning rate: constant, or one-cycle (up, then down to zero)."
     )
     precision: Precision = _value(

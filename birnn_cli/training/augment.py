@@ -31,12 +31,14 @@ THICKNESS = 0.4
 
 
 class Changes(NamedTuple):
-    """How each image of a batch changes; all float32."""
+    """How each image of a batch changes; both are float32.
 
-    displacement: (
-        Tensor  # Where pixels are taken from, x and y: (batch, 2, 3 + BEND_POINTS²) for `_basis`.
-    )
-    thickness: Tensor  # Of the pen: (batch,), from -1 (thinner) to 1 (thicker).
+    `displacement` (batch, 2, 3 + BEND_POINTS²) says where pixels are taken from, x and y, in
+    coefficients of `_basis`; `thickness` (batch,) is that of the pen, from -1 (thinner) to 1 (thicker).
+    """
+
+    displacement: Tensor
+    thickness: Tensor
 
 
 def draw(

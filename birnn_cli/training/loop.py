@@ -38,10 +38,10 @@ class Scores:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What is known after a step: `step`, from 1, and images seen, `samples`.
+    """What is known after a step: its number, from 1, and the images seen, `samples`.
 
-    `batch` has, on display steps, the scores of the network after the step on the step's own batch,
-    `validation`, when measured, those on the validation images.
+    On display steps `batch` has the scores of the network after the step on the step's own batch;
+    `validation`, when measured, has those on the validation images.
     """
 
     step: int

@@ -120,26 +120,18 @@ def new_run(options: TrainOptions, data_sets: DataSets) -> tuple[RunConfig, Chec
 
 
 def check_unchanged(options: TrainOptions, config: RunConfig, folder: Path) -> None:
-    """Refuse options beside --resume that differ from the run's.
-
-    Raises:
-        ConfigError: One does.
-    """
+    """Refuse options beside --resume that differ from the run's, with a ConfigError."""
     asked = {name: getattr(options, name) for name in ("recipe", "seed", "reader", "dataset", "device")}
-    asked |= {
-        "deterministic": options.deterministic or None,
-        **options.values,
-        "init": options.init_file,
-    }
-    if options.dataset is not None and Path(config.dataset).is_absolute():
-        asked["dataset"] = Path(options.dataset).absolute()
+    asked |= {"deterministic": options.deterministic or None, **options.values}
+    asked["init"] = None if options.init_file is None else str(options.init_file)
     if options.device is not None and options.device != "auto":
-        asked["device"] = resolve_device(options.device)
+        asked["device"] = str(resolve_device(options.device))
     if "precision" in asked:
         asked["precision"] = resolve_precision(asked["precision"], resolve_device(config.device))
-    asked |= {
-        name: str(asked[name]) for name in ("dataset", "device", "init") if asked[name] is not None
-    }
+    if options.dataset is not None and Path(config.dataset).is_absolute():
+        asked["dataset"] = str(Path(options.dataset).absolute())
+    elif options.dataset is not None:
+        asked["dataset"] = str(options.dataset)
     asked = {name: value for name, value in asked.items() if value not in (None, "auto")}
     own = {**vars(config), **vars(config.recipe), "recipe": config.recipe_name}
     _refuse_other(asked, own, f"the run in {folder}", "begin another run")
