@@ -8,7 +8,6 @@ where training may go on), and four texts in the header's metadata: `format`, `f
 import hashlib
 import json
 import platform
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -30,25 +29,18 @@ FORMAT = "birnn"
 FORMAT_VERSION = "1"
 FILE_NAME = "checkpoint.safetensors"
 
-_SHA256_FIELD = re.compile(rb'"sha256":"[^"]*"')
-
 Arrays = Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointMetadata:
-    """What a checkpoint says of itself.
+    """What a checkpoint says of itself: what was trained, for how many steps, and how well it does.
 
-    Attributes:
-        config: What was trained, how, on what.
-        step: Steps done.
-        samples: Images seen.
-        complete: Whether the training came to its end.
-        saved_at: UTC, ISO 8601.
-        final: `loss` (nats per image) and `accuracy` (0 to 1) of the last display step, or None.
-        validation: `n`, `loss`, `accuracy` on the validation images, or None.
-        normalisation: Pixels times `scale` minus `mean`, over `std`, is what the network reads.
-        versions: Of birnn, Python, NumPy and, where it trained, torch.
+    `samples` counts the images seen, `complete` says whether the training came to its end, `saved_at` is
+    UTC, ISO 8601. `final` has the `loss` (nats per image) and `accuracy` (0 to 1) of the last display
+    step, `validation` the `n`, `loss` and `accuracy` on the validation images; either may be None.
+    `normalisation`: pixels times `scale` minus `mean`, over `std`, is what the network reads. `versions`
+    are those of birnn, Python, NumPy and, where it trained, torch.
     """
 
     config: RunConfig
@@ -78,11 +70,9 @@ class CheckpointMetadata:
 class Checkpoint:
     """A network with what it says of itself.
 
-    Attributes:
-        metadata: What the file says of itself.
-        weights: Arrays of `Architecture.parameter_shapes`, float32.
-        training: The optimizer's averages, float32; empty where the training cannot go on.
-        sha256: Of the file that it was loaded from; empty where there is none.
+    `weights` are the arrays of `Architecture.parameter_shapes`, `training` the optimizer's averages,
+    empty where the training cannot go on; all are float32. `sha256` is that of the file that it was
+    loaded from, empty where there is none.
     """
 
     metadata: CheckpointMetadata
@@ -98,12 +88,7 @@ class Checkpoint:
 
 def versions(**others: str) -> dict[str, str]:
     """Versions of what a checkpoint is made with."""
-    return {
-        "birnn": __version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        **others,
-    }
+    return {"birnn": __version__, "python": platform.python_version(), "numpy": np.__version__, **others}
 
 
 def save(path: Path, checkpoint: Checkpoint, dtype: type = np.float32) -> None:
@@ -129,12 +114,11 @@ def load(path: Path) -> Checkpoint:
     Raises:
         CheckpointError: It is not there, cannot be read, or fails a check.
     """
-    with _opened(path) as (file, header):
-        metadata = _parse_metadata(path, header)
+    with _opened(path) as (file, sha256, metadata):
         # In pieces, and before the arrays: a file that is not what it says must not fill the memory.
-        if _sha256_of(path) != header["sha256"]:
-            with _opened(path) as (_, current_header):
-                if current_header["sha256"] != header["sha256"]:  # a run has saved meanwhile
+        if _sha256_of(path, sha256) != sha256:
+            with _opened(path) as (_, current, _):
+                if current != sha256:  # a run has saved meanwhile
                     return load(path)
             raise _damaged(path, "its SHA-256 differs from the one that it states")
         arrays = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
@@ -147,7 +131,7 @@ def load(path: Path) -> Checkpoint:
         raise _damaged(path, "its arrays are not those of the network that it describes")
     if not all(np.isfinite(array).all() for array in [*weights.values(), *training.values()]):
         raise _damaged(path, "it holds numbers that are not finite")
-    return Checkpoint(metadata=metadata, weights=weights, training=training, sha256=header["sha256"])
+    return Checkpoint(metadata=metadata, weights=weights, training=training, sha256=sha256)
 
 
 def load_metadata(path: Path) -> CheckpointMetadata:
@@ -156,13 +140,15 @@ def load_metadata(path: Path) -> CheckpointMetadata:
     Raises:
         CheckpointError: It is not there, cannot be read, or is no checkpoint.
     """
-    with _opened(path) as (_, header):
-        return _parse_metadata(path, header)
+    with _opened(path) as (_, _, metadata):
+        return metadata
 
 
 def describe(path: Path, checkpoint: Checkpoint) -> dict[str, Any]:
     """All that is known of a checkpoint that was loaded from a file, as plain JSON values."""
-    metadata, config = checkpoint.metadata, checkpoint.config
+    metadata, architecture = checkpoint.metadata.to_dict(), checkpoint.config.architecture
+    config = metadata.pop("config")
+    recipe_name, values = config.pop("recipe_name"), config.pop("recipe")
     return {
         "checkpoint": str(path),
         "bytes": path.stat().st_size,
@@ -170,29 +156,24 @@ def describe(path: Path, checkpoint: Checkpoint) -> dict[str, Any]:
         "sha256": checkpoint.sha256,
         "verified": True,  # or it would not have been loaded
         "resumable": bool(checkpoint.training),
-        "network": asdict(config.architecture),
-        "parameters": config.architecture.num_parameters,
-        "recipe": config.recipe_name,
-        **{
-            name: value
-            for name, value in config.to_dict().items()
-            if name not in ("recipe", "recipe_name")
-        },
-        "values": asdict(config.recipe),
-        **{name: value for name, value in metadata.to_dict().items() if name != "config"},
+        "network": asdict(architecture),
+        "parameters": architecture.num_parameters,
+        "recipe": recipe_name,
+        **config,
+        "values": values,
+        **metadata,
     }
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, Mapping[str, str]]]:
-    """A safetensors file and the texts of its header, of our format and version."""
+def _opened(path: Path) -> Iterator[tuple[Any, str, CheckpointMetadata]]:
+    """A safetensors file of our format and version, the SHA-256 that it states, and its metadata."""
     if path.exists() and not path.is_file():  # a pipe, whose opening would wait for a writer
         raise CheckpointError(f"{path} is no plain file, expected a checkpoint or a run folder")
     try:
         with safe_open(path, framework="np") as file:
             header = file.metadata() or {}
-            _check_header(path, header)
-            yield file, header
+            yield file, header.get("sha256", ""), _read_header(path, header)
     except FileNotFoundError:
         raise CheckpointError(
             f"{path} is not there: expected a checkpoint file or a run folder, as `birnn train` makes"
@@ -203,8 +184,8 @@ def _opened(path: Path) -> Iterator[tuple[Any, Mapping[str, str]]]:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _check_header(path: Path, header: Mapping[str, str]) -> None:
-    """Refuse another format, another version, and a file that states no SHA-256."""
+def _read_header(path: Path, header: Mapping[str, str]) -> CheckpointMetadata:
+    """The metadata in a header, once its format, its version and the length of its SHA-256 are right."""
     if header.get("format") != FORMAT:
         raise _foreign(path)
     if header.get("format_version") != FORMAT_VERSION:
@@ -214,24 +195,21 @@ def _check_header(path: Path, header: Mapping[str, str]) -> None:
         )
     if len(header.get("sha256", "")) != 64:
         raise _damaged(path, "it states no SHA-256")
-
-
-def _sha256_of(path: Path) -> str:
-    """SHA-256 of a file whose own 64 characters of SHA-256, in the header, are taken as zeros."""
-    with path.open("rb") as file:
-        start = file.read(8)
-        start += file.read(int.from_bytes(start, "little"))  # the header's length, then the header
-        sha256 = hashlib.sha256(_SHA256_FIELD.sub(_sha256_field("0" * 64), start, 1))
-        while piece := file.read(1 << 20):
-            sha256.update(piece)
-    return sha256.hexdigest()
-
-
-def _parse_metadata(path: Path, header: Mapping[str, str]) -> CheckpointMetadata:
     try:
         return CheckpointMetadata.from_dict(json.loads(header["about"]))
     except (ConfigError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise _damaged(path, f"its metadata cannot be understood ({error})") from None
+
+
+def _sha256_of(path: Path, stated: str) -> str:
+    """SHA-256 of a file, where the characters of the one that its header states are taken as zeros."""
+    with path.open("rb") as file:
+        start = file.read(8)
+        start += file.read(int.from_bytes(start, "little"))  # the header's length, then the header
+        start = start.replace(_sha256_field(stated), _sha256_field("0" * 64), 1)
+        return hashlib.file_digest(
+            file, lambda: hashlib.sha256(start)
+        ).hexdigest()  # of start and the rest
 
 
 def _sha256_field(digest: str) -> bytes:

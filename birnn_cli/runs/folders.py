@@ -56,9 +56,7 @@ def lock_folder(folder: Path) -> "FileLock":
 def create(folder: Path | None, config: RunConfig) -> "tuple[Path, FileLock]":
     """Make a run folder, lock it, and describe the run in it before anything else is there.
 
-    Args:
-        folder: Where; None takes the next free `runs/<recipe>-<number>`.
-        config: What will be computed.
+    Without a folder it is the next free `runs/<recipe>-<number>`.
 
     Raises:
         RunError: The folder holds a run, is in use, or cannot be made.
@@ -69,8 +67,7 @@ def create(folder: Path | None, config: RunConfig) -> "tuple[Path, FileLock]":
         folder.mkdir(parents=True, exist_ok=True)
         lock = lock_folder(folder)
         refuse_existing_run(folder)
-        started = datetime.now(UTC).isoformat()
-        values = {"started_at": started, **config.to_dict()}
+        values = {"started_at": datetime.now(UTC).isoformat(), **config.to_dict()}
         write_atomically(folder / CONFIG, (json.dumps(values, indent=2) + "\n").encode())
     except OSError as error:
         raise RunError(f"the run folder {folder or RUNS} cannot be made: {error.strerror}") from None
@@ -80,25 +77,20 @@ def create(folder: Path | None, config: RunConfig) -> "tuple[Path, FileLock]":
 def _make_next(recipe_name: str) -> Path:
     """Make `runs/<recipe>-<number>` with a number above all others: no other process gets the same."""
     RUNS.mkdir(exist_ok=True)
-    number = 1
-    for path in RUNS.glob(f"{recipe_name}-*"):
-        ending = path.name.removeprefix(f"{recipe_name}-")
-        number = max(number, int(ending) + 1 if ending.isdecimal() else 1)
+    endings = [path.name.removeprefix(f"{recipe_name}-") for path in RUNS.glob(f"{recipe_name}-*")]
+    number = max((int(ending) for ending in endings if ending.isdecimal()), default=0)
     while True:
+        number += 1
         folder = RUNS / f"{recipe_name}-{number}"
-        try:
+        with contextlib.suppress(FileExistsError):
             folder.mkdir()
-        except FileExistsError:
-            number += 1
-        else:
             return folder
 
 
 def lock_for_resuming(folder: Path | None) -> "tuple[Path, RunConfig, FileLock]":
     """Lock the run in a folder, or else the interrupted one under `runs/` that was begun last.
 
-    Returns:
-        The folder, what is computed in it, and its lock.
+    Returns the folder, what is computed in it, and its lock.
 
     Raises:
         RunError: There is no such run, its description is damaged, or another process uses it.
@@ -150,12 +142,8 @@ def _run_folders() -> Iterator[Path]:
 def find_checkpoint(path: Path | None, note: Callable[[str], None]) -> tuple[Path, Checkpoint]:
     """The checkpoint that is named, else the newest complete run's under `runs/`, else what ships.
 
-    Args:
-        path: A checkpoint file, a run folder, or None.
-        note: Is told which one is taken by default, how good it is, and which were passed over.
-
-    Returns:
-        The file, and what is in it.
+    `path` names a checkpoint file or a run folder. `note` is called with a line that says which one is
+    taken by default and how good it is, and with a line for each that was passed over.
 
     Raises:
         CheckpointError: The one that is named, or the model that ships, is not there or damaged.
@@ -163,17 +151,16 @@ def find_checkpoint(path: Path | None, note: Callable[[str], None]) -> tuple[Pat
     if path is not None:
         path = checkpoint_path(path)
         return path, checkpoint.load(path)
-    finished = {folder / checkpoint.FILE_NAME: _finished(folder) for folder in _run_folders()}
-    complete = [(metadata.saved_at, path) for path, metadata in finished.items() if metadata]
-    for _, path in sorted(complete, reverse=True):
+    runs = [(found.saved_at, folder) for folder in _run_folders() if (found := _finished(folder))]
+    for _, folder in sorted(runs, reverse=True):
         try:
-            loaded = checkpoint.load(path)
+            loaded = checkpoint.load(folder / checkpoint.FILE_NAME)
         except CheckpointError as error:
             note(f"passed over: {error}")
             continue
         shipped = _accuracy(checkpoint.load_metadata(SHIPPED))
-        note(f"reading with {path.parent} ({_accuracy(loaded.metadata)}); the shipped model: {shipped}")
-        return path, loaded
+        note(f"reading with {folder} ({_accuracy(loaded.metadata)}); the shipped model: {shipped}")
+        return folder / checkpoint.FILE_NAME, loaded
     loaded = checkpoint.load(SHIPPED)
     note(f"reading with the model that ships ({_accuracy(loaded.metadata)})")
     return SHIPPED, loaded

@@ -2,9 +2,9 @@
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from birnn_cli.files import write_atomically
 
@@ -16,34 +16,23 @@ def read_metrics(folder: Path, last_step: float = math.inf) -> list[dict[str, fl
     return [json.loads(line) for line in _lines(folder) if _step(line) <= last_step]
 
 
-class MetricsFile:
-    """The `metrics.jsonl` of a run that is under way; each row is written out at once.
+def open_metrics(folder: Path, last_step: int) -> BinaryIO:
+    """The `metrics.jsonl` of a run, open to `append_row` to.
 
-    Args:
-        folder: The run's.
-        last_step: Where the run resumes: rows of later steps, which it will write again, are dropped,
-            and so is a torn last line.
+    Rows after the step where the run resumes, which it will write again, are dropped, and so is a torn
+    last line.
     """
+    path, lines = folder / METRICS, _lines(folder)
+    kept = [line for line in lines if _step(line) <= last_step]
+    if kept != lines:
+        write_atomically(path, b"".join(kept))
+    return path.open("ab")
 
-    def __init__(self, folder: Path, last_step: int) -> None:
-        path, lines = folder / METRICS, _lines(folder)
-        kept = [line for line in lines if _step(line) <= last_step]
-        if kept != lines:
-            write_atomically(path, b"".join(kept))
-        self._file = path.open("ab")
 
-    def append(self, row: Mapping[str, float]) -> None:
-        """Add a row."""
-        self._file.write((json.dumps(row) + "\n").encode())
-        self._file.flush()
-
-    def sync(self) -> None:
-        """Make all rows durable."""
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+def append_row(file: BinaryIO, row: Mapping[str, float]) -> None:
+    """Write a row out at once; only `os.fsync` makes it durable."""
+    file.write((json.dumps(row) + "\n").encode())
+    file.flush()
 
 
 def _lines(folder: Path) -> list[bytes]:

@@ -31,12 +31,10 @@ THICKNESS = 0.4
 
 
 class Changes(NamedTuple):
-    """How each image of a batch changes.
+    """How each image of a batch changes; both are float32.
 
-    Attributes:
-        displacement: Where pixels are taken from, as coefficients of `_basis`: shape
-            (batch, 2, 3 + BEND_POINTS²), float32; x and y.
-        thickness: Of the pen: shape (batch,), float32 in -1 (thinner) to 1 (thicker).
+    `displacement` (batch, 2, 3 + BEND_POINTS²) says where pixels are taken from, x and y, in
+    coefficients of `_basis`; `thickness` (batch,) is that of the pen, from -1 (thinner) to 1 (thicker).
     """
 
     displacement: Tensor

@@ -31,14 +31,10 @@ def random_generator(
 class Batches:
     """Images in the device's memory, and the batch of every step.
 
-    Args:
-        recipe: Its batch size and augmentation.
-        seed: Fixes order and augmentation.
-        device: Where the images move, once.
-        images: Images (n, 28, 28) uint8 and their labels (n,) int64.
-        mixed: What else is in every batch: a name, its fraction of the batch, images and labels of the
-            same kinds.
-        process_slice: Which images of every batch this process computes, as `rank::size`.
+    The batch size and the augmentation are the recipe's; `seed` fixes order and augmentation. Images are
+    (n, 28, 28) uint8 with labels (n,) int64, and move to the device once. `mixed` is what else is in
+    every batch: a name, its fraction of the batch, images and labels of the same kinds. `process_slice`,
+    as `rank::size`, says which images of every batch this process computes.
     """
 
     def __init__(

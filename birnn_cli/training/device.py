@@ -52,14 +52,11 @@ def resolve_precision(wanted: Precision, device: torch.device) -> Precision:
 
 
 def configure_torch(device: torch.device, *, tf32: bool, deterministic: bool) -> None:
-    """Set how torch computes in this process, before it does.
+    """Set how torch computes in this process, before it does; a GPU becomes the current one.
 
-    Args:
-        device: Where. Of several GPUs it becomes the current one.
-        tf32: Whether cuDNN's LSTM computes in TF32, with 10 bits of float32's 23 in the fraction;
-            torch's own default is that it does.
-        deterministic: Whether the same run gives the same bits on the same device, even where that
-            takes slower operations; an operation that cannot raises a RuntimeError.
+    With `tf32`, as by torch's own default, cuDNN's LSTM computes in TF32, which has 10 of the 23 bits of
+    float32's fraction. With `deterministic` the same run gives the same bits on the same device, even
+    where that takes slower operations; an operation that cannot raises a RuntimeError.
     """
     if device.type == "cuda":
         torch.cuda.set_device(device)

@@ -23,10 +23,8 @@ T = TypeVar("T")
 class Group:
     """Processes that do the same work, each on its part of every batch.
 
-    Attributes:
-        rank: The number of this process, from 0: the leader, which alone prints and writes.
-        size: How many processes there are.
-        store: The store of `torchrun`, which survives a restart of the processes; None without it.
+    `rank` is the number of this process, of `size`, from 0: the leader, which alone prints and writes.
+    `store` is that of `torchrun`, which survives a restart of the processes; None without it.
     """
 
     rank: int = 0
@@ -130,19 +128,6 @@ def local_device(device: torch.device) -> torch.device:
 
 
 @contextmanager
-def _stdout_to_stderr() -> Iterator[None]:
-    """Redirect stdout: Gloo of torch 2.10 prints that it is connected, which would spoil the result."""
-    sys.stdout.flush()
-    stdout = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        os.dup2(stdout, 1)
-        os.close(stdout)
-
-
-@contextmanager
 def joined_group(device: str | None) -> Iterator[Group]:
     """The group that `torchrun` started this process in, until the end; `device` is that of --device.
 
@@ -159,9 +144,16 @@ def joined_group(device: str | None) -> Iterator[Group]:
     # Processes that are started again have the same store: they must not read the old addresses in it.
     start = f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
     restart_store = distributed.PrefixStore(start, store)  # type: ignore[attr-defined]
-    with _stdout_to_stderr():
+    # Gloo of torch 2.10 prints on stdout that it is connected, which would spoil the result.
+    sys.stdout.flush()
+    stdout = os.dup(1)
+    os.dup2(2, 1)
+    try:
         backend = "gloo" if on_cpu else "nccl"
         distributed.init_process_group(backend, store=restart_store, rank=rank, world_size=size)
+    finally:
+        os.dup2(stdout, 1)
+        os.close(stdout)
     group = Group(rank, size, store)
     try:
         yield group

@@ -1,6 +1,7 @@
 """The images that a run learns from: its data set's, and what the program draws beside them."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 
@@ -13,34 +14,31 @@ from birnn_cli.reader import Reader
 from birnn_cli.runs.recipes import RunConfig
 from birnn_cli.training.batches import LabelledImages
 
+# The images to train on, and those to validate on.
+Splits = tuple[LabelledImages, LabelledImages]
 # Drawings of no digit that a training mixes in: a batch of `best` has 13 of them.
 NUM_OUTLIERS = 30_000
 
 
+@dataclass
 class DataSets:
     """The data sets that a run asks for, each opened once: a folder may hold very many images."""
 
-    def __init__(
-        self,
-        data_dir: str | PathLike[str] | None,
-        warn: Callable[[str], None],
-        on_download: Callable[[int, int | None], None],
-    ) -> None:
-        self._data_dir = default_data_dir() if data_dir is None else Path(data_dir)
-        self._warn, self._on_download = warn, on_download
-        self._opened: dict[str, DataSet] = {}
+    data_dir: str | PathLike[str] | None
+    warn: Callable[[str], None]
+    on_download: Callable[[int, int | None], None]
+    _opened: dict[str, DataSet] = field(default_factory=dict, init=False)
 
     def open(self, name: str, reader: Reader | None = None) -> DataSet:
         """A data set by its name; `auto` is MNIST, or drawn digits where that cannot be had."""
         if name not in self._opened:
-            data = open_or_fall_back(name, self._data_dir, reader, self._on_download, self._warn)
-            self._opened[data.name] = data
-            return data
+            data_dir = default_data_dir() if self.data_dir is None else Path(self.data_dir)
+            data = open_or_fall_back(name, data_dir, reader, self.on_download, self.warn)
+            name = data.name
+            self._opened[name] = data
         return self._opened[name]
 
-    def load(
-        self, config: RunConfig, folder: Path | None = None
-    ) -> tuple[LabelledImages, LabelledImages]:
+    def load(self, config: RunConfig, folder: Path | None = None) -> Splits:
         """The training and the validation images of a run.
 
         Raises:

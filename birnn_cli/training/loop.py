@@ -4,7 +4,7 @@ What a step computes depends on the weights, the optimizer's averages and (seed,
 so a run that is resumed is the same run, and a validation in the middle changes nothing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from birnn_cli.data.outliers import NO_CLASS
 from birnn_cli.errors import DivergedError
 from birnn_cli.network.rows import to_rows
 from birnn_cli.network.torch_engine import BiRNN
+from birnn_cli.runs.checkpoint import Arrays
 from birnn_cli.runs.recipes import Recipe
 from birnn_cli.training.batches import Batches, LabelledImages, random_generator
 from birnn_cli.training.device import configure_torch
@@ -37,13 +38,10 @@ class Scores:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What is known after a step.
+    """What is known after a step: its number, from 1, and the images seen, `samples`.
 
-    Attributes:
-        step: Steps done, from 1.
-        samples: Images seen.
-        batch: On display steps, the scores of the network after the step on the step's own batch.
-        validation: When measured, the scores on the validation images.
+    On display steps `batch` has the scores of the network after the step on the step's own batch;
+    `validation`, when measured, has those on the validation images.
     """
 
     step: int
@@ -75,11 +73,11 @@ class TrainResult:
 def dropout_masks(
     recipe: Recipe, seed: int, step: int, process_slice: slice, device: torch.device
 ) -> list[Tensor]:
-    """What the units between layers are multiplied by; an empty list without dropout.
+    """What the units between two layers are multiplied by; an empty list without dropout.
 
-    The same units are dropped at every row (Gal and Ghahramani 2016). Masks are drawn for the whole
-    batch, so that a process's part of it is the same however many processes there are. There is one mask
-    for each pair of layers: shape (n, 2 hidden), float32, 0 or 1 / (1 - dropout).
+    Each mask is (n, 2 hidden) float32, 0 or 1 / (1 - dropout). The same units are dropped at every row
+    (Gal and Ghahramani 2016). Masks are drawn for the whole batch, so that a process's part of it is the
+    same however many processes there are.
     """
     if not recipe.dropout:
         return []
@@ -94,17 +92,12 @@ def dropout_masks(
 class TrainingLoop:
     """A network that learns, with all that it takes to resume later.
 
-    Args:
-        recipe: How it learns, in a precision that the device has (see `device.resolve_precision`).
-        num_classes: Width of the logits.
-        seed: Fixes the first weights, the order, the augmentation, the dropout.
-        device: Where it learns; the images move there once.
-        images: Images (n, 28, 28) uint8 and labels (n,) int64 in [0, num_classes).
-        validation_images: Those to validate on, of the same kinds.
-        mixed: What else is in every batch (see `Batches`); images of the label NO_CLASS are to get even
-            probabilities.
-        group: The processes that share every batch, and compute as one would.
-        deterministic: Whether to take slower operations where only those give the same bits twice.
+    The recipe's precision must be one that the device has (see `device.resolve_precision`). `seed` fixes
+    the first weights, the order, the augmentation, the dropout. Images, also those to validate on, are
+    (n, 28, 28) uint8 with labels (n,) int64 in [0, num_classes), and move to the device once. `mixed` is
+    what else is in every batch (see `Batches`); images of the label NO_CLASS are to get even
+    probabilities. The processes of `group` share every batch, and compute as one would. `deterministic`
+    takes slower operations where only those give the same bits twice.
     """
 
     def __init__(
@@ -124,17 +117,14 @@ class TrainingLoop:
         self._group = group
         self._slice = slice(group.rank, None, group.size)  # of every batch, and of the validation images
         self.batches = Batches(recipe, seed, device, images, mixed, self._slice)
-        self._validation_images, self._validation_labels = (
-            torch.from_numpy(array[self._slice]).to(device) for array in validation_images
-        )
+        self._validation = [torch.from_numpy(each[self._slice]).to(device) for each in validation_images]
         self.network = BiRNN(recipe.architecture(num_classes))
         self.network.initialise(random_generator(seed, "weights", 0), recipe.head_std)
         self.network.to(device)
         self._parallel_network = group.parallel(self.network)
         weights = self.network.named_weights().items()
-        self._optimizer = Optimizer(
-            recipe, {name: weight for name, weight in weights if weight.requires_grad}
-        )
+        trained = {name: weight for name, weight in weights if weight.requires_grad}
+        self._optimizer = Optimizer(recipe, trained)
 
     def steps(self) -> Iterator[StepResult]:
         """Learn, step by step, from where the training stands to the recipe's end.
@@ -151,7 +141,7 @@ class TrainingLoop:
             self.step += 1
             batch = None
             if self.step % recipe.display_step == 0:
-                batch = self._over_all_processes([self._scores(rows, labels)])
+                batch = self._scores([(rows, labels)])
                 if not np.isfinite(batch.loss):
                     raise DivergedError(
                         f"the loss is {batch.loss} after step {self.step}, expected a finite number: "
@@ -176,36 +166,28 @@ class TrainingLoop:
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step(self.step)
 
-    def _over_all_processes(self, parts: Sequence[Scores]) -> Scores:
-        """Scores on the images of all parts, here and in the group's other processes."""
-        n, loss, accuracy = self._group.all_reduce_sum(
-            sum(part.n for part in parts),
-            sum(part.n * part.loss for part in parts),
-            sum(part.n * part.accuracy for part in parts),
-        )
-        return Scores(int(n), loss / n, accuracy / n)
-
     @torch.no_grad()
-    def _scores(self, rows: Tensor, labels: Tensor) -> Scores:
-        """Scores on the images of a batch that have a class."""
-        if self.recipe.mix_outliers:
-            known = labels != NO_CLASS
-            rows, labels = rows[known], labels[known]
-        if not len(labels):
-            return Scores(0, 0.0, 0.0)
-        logits = self.network(rows)
-        loss = nn.functional.cross_entropy(logits, labels)
-        correct = (logits.argmax(dim=1) == labels).sum()
-        return Scores(len(labels), loss.item(), correct.item() / len(labels))
+    def _scores(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Scores:
+        """Scores on the images that have a class, here and in the group's other processes."""
+        parts = [(0, 0.0, 0.0)]  # of each batch: the images, the sum of their losses, how many are right
+        for rows, labels in batches:
+            if self.recipe.mix_outliers:
+                known = labels != NO_CLASS
+                rows, labels = rows[known], labels[known]
+            if n := len(labels):
+                logits = self.network(rows)
+                loss = nn.functional.cross_entropy(logits, labels).item()
+                accuracy = (logits.argmax(dim=1) == labels).sum().item() / n
+                parts.append((n, n * loss, n * accuracy))
+        total, loss, accuracy = self._group.all_reduce_sum(*map(sum, zip(*parts, strict=True)))
+        return Scores(int(total), loss / total, accuracy / total)
 
     def validate(self) -> Scores:
         """Scores on the validation images."""
-        images, labels = self._validation_images, self._validation_labels
-        parts = []
-        for start in range(0, len(images), VALIDATION_BATCH_SIZE):
-            some = slice(start, start + VALIDATION_BATCH_SIZE)
-            parts.append(self._scores(to_rows(images[some]), labels[some]))
-        return self._over_all_processes(parts)
+        images, labels = self._validation
+        starts = range(0, len(images), VALIDATION_BATCH_SIZE)
+        parts = (slice(start, start + VALIDATION_BATCH_SIZE) for start in starts)
+        return self._scores((to_rows(images[part]), labels[part]) for part in parts)
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
         """Copies of the network's arrays, by the names of `Architecture.parameter_shapes`.
@@ -224,14 +206,9 @@ class TrainingLoop:
 
     def optimizer_state(self) -> dict[str, NDArray[np.float32]]:
         """Copies of the optimizer's averages, by the names of their weights."""
-        return _copied(self._optimizer.averages())
+        return _copied(self._optimizer.averages)
 
-    def restore(
-        self,
-        step: int,
-        weights: Mapping[str, NDArray[np.float32]],
-        optimizer_state: Mapping[str, NDArray[np.float32]],
-    ) -> None:
+    def restore(self, step: int, weights: Arrays, optimizer_state: Arrays) -> None:
         """Continue from a step, with the weights and the optimizer's averages of then.
 
         Raises:

@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from birnn_cli.errors import CheckpointError
+from birnn_cli.runs.checkpoint import Arrays
 from birnn_cli.runs.recipes import Recipe
 
-State = Mapping[str, NDArray[np.float32]]
 # So many steps switch off torch's bias correction, a division by 1 - beta**steps; the learning rate has
 # the factor `tensorflow_epsilon_factor` instead.
 NO_BIAS_CORRECTION = float("inf")
@@ -25,7 +23,10 @@ ADAM_STEP_SIZE = 0.2
 
 
 class Optimizer:
-    """The optimizers of a recipe over a network's trained parameters, given by name."""
+    """The optimizers of a recipe over a network's trained parameters, given by name.
+
+    `averages` are the gradients' averages by name, such as `head.bias.exp_avg`; steps change them.
+    """
 
     def __init__(self, recipe: Recipe, weights: Mapping[str, nn.Parameter]) -> None:
         self._recipe, self._weights = recipe, list[Tensor](weights.values())
@@ -44,14 +45,14 @@ class Optimizer:
             eps=recipe.epsilon,  # as in TensorFlow: see tensorflow_epsilon_factor
             fused=device.type in ("cpu", "cuda"),
         )
-        self._averages: dict[str, Tensor] = {}
+        self.averages: dict[str, Tensor] = {}
         for name, weight in others.items():
             state = {"step": torch.tensor(NO_BIAS_CORRECTION, device=device)}
             for key in ("exp_avg", "exp_avg_sq"):
-                state[key] = self._averages[f"{name}.{key}"] = torch.zeros_like(weight)
+                state[key] = self.averages[f"{name}.{key}"] = torch.zeros_like(weight)
             self._adam.state[weight] = state
         for name, weight in self._matrices.items():
-            self._averages[f"{name}.momentum_buffer"] = torch.zeros_like(weight)
+            self.averages[f"{name}.momentum_buffer"] = torch.zeros_like(weight)
 
     @torch.no_grad()
     def step(self, steps_done: int) -> None:
@@ -72,7 +73,7 @@ class Optimizer:
         """Move matrices of one shape by Muon (Jordan and others 2024): each step is orthogonal."""
         updates = []
         for name in names:
-            gradient, average = self._matrices[name].grad, self._averages[f"{name}.momentum_buffer"]
+            gradient, average = self._matrices[name].grad, self.averages[f"{name}.momentum_buffer"]
             assert gradient is not None
             average.lerp_(gradient, 1 - MUON_MOMENTUM)
             updates.append(gradient.lerp(average, MUON_MOMENTUM))
@@ -87,17 +88,13 @@ class Optimizer:
         for weight in self._weights:
             weight.grad = None
 
-    def averages(self) -> Mapping[str, Tensor]:
-        """The gradients' averages by name, such as `head.bias.exp_avg`; later steps change them."""
-        return self._averages
-
-    def restore(self, state: State) -> None:
+    def restore(self, state: Arrays) -> None:
         """Set the averages to those of a checkpoint.
 
         Raises:
             CheckpointError: One is missing, or of another shape.
         """
-        for name, average in self._averages.items():
+        for name, average in self.averages.items():
             kept = state.get(name)
             if kept is None or kept.shape != tuple(average.shape):
                 raise CheckpointError(f"the optimizer's state has no {name} of its shape")

@@ -21,18 +21,12 @@ from birnn_cli.training.images import DataSets
 class TrainOptions:
     """What a user asks of a training; None, or absent among the values, is what was not said.
 
-    Attributes:
-        recipe: A recipe's name.
-        values: Values in place of the recipe's, by name (see `Recipe`).
-        dataset: A data set's name, or a folder.
-        data_dir: Where torchvision's data sets live.
-        reader: How a folder's pictures are read.
-        init: A checkpoint file or a run folder to take the first weights from.
-        output: The run folder.
-        seed: Fixes the first weights, the order, the augmentation, the dropout.
-        device: As torch names it, or `auto`.
-        deterministic: Whether the device gives the same bits twice, even if that takes longer.
-        save_every: Seconds between saves.
+    `values` stand in place of the recipe's, by name (see `Recipe`). `dataset` is a data set's name or a
+    folder, `data_dir` where torchvision's data sets live, and `reader` how a folder's pictures are read.
+    `init` is a checkpoint file or a run folder to take the first weights from, `output` the run folder.
+    `seed` fixes the first weights, the order, the augmentation, the dropout. `device` is as torch names
+    it, or `auto`; `deterministic` has it give the same bits twice, even if that takes longer.
+    `save_every` is in seconds.
 
     Raises:
         ConfigError: A value is of the wrong kind or out of its range.
@@ -70,12 +64,11 @@ class TrainOptions:
             ConfigError: A name is unknown, or a value is refused.
         """
         names = {own.name for own in fields(TrainOptions)} - {"values"}
-        recipe_names = {own.name for own in fields(Recipe)}
+        known = sorted(names | {own.name for own in fields(Recipe)})
         values = {name: value for name, value in keywords.items() if name not in names}
         for name, value in values.items():
-            if name not in recipe_names:
-                known = ", ".join(sorted(names | recipe_names))
-                raise ConfigError(f"there is no option {name!r}: expected one of {known}")
+            if name not in known:
+                raise ConfigError(f"there is no option {name!r}: expected one of {', '.join(known)}")
             check_value(Recipe, name, value)
         own = {name: value for name, value in keywords.items() if name in names}
         return TrainOptions(**own, values=values)
@@ -127,11 +120,7 @@ def new_run(options: TrainOptions, data_sets: DataSets) -> tuple[RunConfig, Chec
 
 
 def check_unchanged(options: TrainOptions, config: RunConfig, folder: Path) -> None:
-    """Refuse options beside --resume that differ from the run's.
-
-    Raises:
-        ConfigError: One does.
-    """
+    """Refuse options beside --resume that differ from the run's, with a ConfigError."""
     asked = {name: getattr(options, name) for name in ("recipe", "seed", "reader", "dataset", "device")}
     asked |= {"deterministic": options.deterministic or None, **options.values}
     asked["init"] = None if options.init_file is None else str(options.init_file)

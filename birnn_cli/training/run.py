@@ -1,27 +1,25 @@
 """A training run: begun or resumed in its folder, step by step, with metrics and checkpoints kept."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, BinaryIO
 
 import torch
 
 from birnn_cli.errors import InterruptedRunError
 from birnn_cli.runs import checkpoint, folders
 from birnn_cli.runs.checkpoint import Checkpoint, CheckpointMetadata
-from birnn_cli.runs.metrics import MetricsFile
+from birnn_cli.runs.metrics import append_row, open_metrics
 from birnn_cli.runs.recipes import RunConfig
-from birnn_cli.training.batches import LabelledImages
 from birnn_cli.training.device import resolve_device
 from birnn_cli.training.distributed import ALONE, Group, local_device
-from birnn_cli.training.images import DataSets, drawings
+from birnn_cli.training.images import DataSets, Splits, drawings
 from birnn_cli.training.loop import StepResult, TrainingLoop, TrainResult
 from birnn_cli.training.options import TrainOptions, check_unchanged, new_run
-
-if TYPE_CHECKING:
-    from filelock import FileLock
 
 
 def _say_nothing(*_: object) -> None:
@@ -32,10 +30,9 @@ def _say_nothing(*_: object) -> None:
 class RunContext:
     """What surrounds a run: by default one process, which reports nothing.
 
-    Attributes:
-        group: The processes that compute the run together, and all begin or resume it.
-        warn: Called with a line where MNIST cannot be had and drawn digits take its place.
-        on_download: Called with the bytes done, and in all, of a file that is downloaded.
+    The processes of `group` compute the run together, and all begin or resume it. `warn` is called with
+    a line where MNIST cannot be had and drawn digits take its place, `on_download` with the bytes done,
+    and in all, of a file that is downloaded.
     """
 
     group: Group = ALONE
@@ -43,129 +40,115 @@ class RunContext:
     on_download: Callable[[int, int | None], None] = _say_nothing
 
 
-class Run:
-    """A training run in its folder: make it with `begin` or `resume`, train with `steps`, ask `result`.
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """A run as `begin` or `resume` finds it; without checkpoints it starts with random weights."""
 
-    Args:
-        folder: The run's.
-        config: What it computes.
-        start: The run's own checkpoint to resume from, or another one whose weights it starts with.
-        is_resumed: Whether `start` is the run's own.
-        images: Training and validation images; None for a run that is finished.
-        lock: Keeps other processes out of the folder until the steps are done; the leader holds it.
-        save_every: Seconds between saves.
-        context: What surrounds it.
-    """
+    folder: Path
+    config: RunConfig
+    own: Checkpoint | None = None  # the run's, to resume from
+    init: Checkpoint | None = None  # another one, whose weights the run starts with
+
+
+class Run:
+    """A training run in its folder: `begin` or `resume` it, train with `steps`, ask for its `result`."""
 
     def __init__(
-        self,
-        folder: Path,
-        config: RunConfig,
-        start: Checkpoint | None,
-        is_resumed: bool,
-        images: tuple[LabelledImages, LabelledImages] | None,
-        lock: "FileLock | None",
-        save_every: float,
-        context: RunContext,
+        self, found: _Found, images: Splits | None, held: ExitStack, save_every: float, group: Group
     ) -> None:
-        self.folder, self.config = folder, config
-        self.checkpoint = folder / checkpoint.FILE_NAME
-        self._lock, self._save_every = lock, save_every
-        self._group = context.group
-        self._seconds = 0.0
+        """Prepare to train on images, which are None for a finished run, and save every so many seconds.
+
+        Until the steps are done the run holds what is `held`: in the leader, the folder's lock.
+        """
+        self.folder, self.config = found.folder, found.config
+        self.checkpoint = found.folder / checkpoint.FILE_NAME
+        self._save_every, self._group = save_every, group
+        self._seconds, self.first_step = 0.0, 0
         self._final: Mapping[str, float] | None = None
         self._validation: Mapping[str, float] | None = None
-        self.first_step = 0
-        if start is not None and is_resumed:
-            self.first_step = start.metadata.step
-            self._final, self._validation = start.metadata.final, start.metadata.validation
+        if found.own is not None:
+            self.first_step = found.own.metadata.step
+            self._final, self._validation = found.own.metadata.final, found.own.metadata.validation
         self._loop: TrainingLoop | None = None
         if images is None:
-            self._release()
             return
         self._loop = TrainingLoop(
-            config.recipe,
-            len(config.classes),
-            config.seed,
-            local_device(torch.device(config.device)),
+            self.config.recipe,
+            len(self.config.classes),
+            self.config.seed,
+            local_device(torch.device(self.config.device)),
             *images,
-            list(drawings(config)),
-            self._group,
-            config.deterministic,
+            list(drawings(self.config)),
+            group,
+            self.config.deterministic,
         )
-        if start is not None and is_resumed:
-            self._loop.restore(start.metadata.step, start.weights, start.training)
-        elif start is not None:
-            self._take_weights(start)
+        if found.own is not None:
+            self._loop.restore(self.first_step, found.own.weights, found.own.training)
+        elif found.init is not None:
+            self._take_weights(found.init)
+        self._held = held.pop_all()
 
     @classmethod
     def begin(cls, *, context: RunContext = RunContext(), **options: Any) -> "Run":
         """Begin a run: decide what it computes, load the data, make the folder.
 
-        Args:
-            context: What surrounds the run.
-            **options: `TrainOptions` by name, and values of the recipe by name.
+        `options` are those of `TrainOptions`, and values of the recipe, by name.
 
         Raises:
             BirnnError: The options, the data or the folder cannot be used.
         """
-        if context.group.stored_run_folder() is not None:  # `torchrun` has started the group again
+        group = context.group
+        if group.stored_run_folder() is not None:  # `torchrun` has started the group again
             return cls.resume(context=context, **options)
         wanted = TrainOptions.from_keywords(options)
         data_sets = DataSets(wanted.data_dir, context.warn, context.on_download)
-        config, init = context.group.run_on_leader(lambda: new_run(wanted, data_sets))
-        images = context.group.run_on_all(lambda: data_sets.load(config))
-        lock: FileLock | None = None
+        config, init = group.run_on_leader(lambda: new_run(wanted, data_sets))
+        images = group.run_on_all(lambda: data_sets.load(config))
+        with ExitStack() as held:
 
-        def create() -> Path:
-            nonlocal lock
-            output = None if wanted.output is None else Path(wanted.output)
-            folder, lock = folders.create(output, config)
-            context.group.store_run_folder(str(folder))
-            return folder
+            def create() -> _Found:
+                output = None if wanted.output is None else Path(wanted.output)
+                folder, lock = folders.create(output, config)
+                held.callback(lock.release)
+                group.store_run_folder(str(folder))
+                return _Found(folder=folder, config=config, init=init)
 
-        folder = context.group.run_on_leader(create)
-        return cls(folder, config, init, False, images, lock, wanted.save_every, context)
+            return cls(group.run_on_leader(create), images, held, wanted.save_every, group)
 
     @classmethod
     def resume(cls, *, context: RunContext = RunContext(), **options: Any) -> "Run":
         """Resume the run in `output`, or the newest interrupted one under `runs/`.
 
-        Args:
-            context: What surrounds the run.
-            **options: As for `begin`; they must equal those of the run, except `output`, `data_dir` and
-                `save_every`.
+        `options` are as for `begin`; they must equal those of the run, except `output`, `data_dir` and
+        `save_every`.
 
         Raises:
             BirnnError: There is no such run, it is in use, the options differ, or the data do.
         """
-        if (begun := context.group.stored_run_folder()) is not None:
+        group = context.group
+        if (begun := group.stored_run_folder()) is not None:
             options["output"] = begun
         wanted = TrainOptions.from_keywords(options)
         data_sets = DataSets(wanted.data_dir, context.warn, context.on_download)
-        lock: FileLock | None = None
+        with ExitStack() as held:  # an exception may live on, in a notebook: not with the folder locked
 
-        def find() -> tuple[Path, RunConfig, Checkpoint | None, bool]:
-            nonlocal lock
-            output = None if wanted.output is None else Path(wanted.output)
-            folder, config, lock = folders.lock_for_resuming(output)
-            try:
+            def find() -> _Found:
+                output = None if wanted.output is None else Path(wanted.output)
+                folder, config, lock = folders.lock_for_resuming(output)
+                held.callback(lock.release)
                 check_unchanged(wanted, config, folder)
                 resolve_device(config.device)
-            except BaseException:
-                lock.release()  # the exception may live on, in a notebook, and the lock with it
-                raise
-            context.group.store_run_folder(str(folder))
-            path = folder / checkpoint.FILE_NAME
-            if path.exists():
-                return folder, config, checkpoint.load(path), True
-            return folder, config, checkpoint.load(Path(config.init)) if config.init else None, False
+                group.store_run_folder(str(folder))
+                if (path := folder / checkpoint.FILE_NAME).exists():
+                    return _Found(folder=folder, config=config, own=checkpoint.load(path))
+                init = None if config.init is None else checkpoint.load(Path(config.init))
+                return _Found(folder=folder, config=config, init=init)
 
-        folder, config, start, resumed = context.group.run_on_leader(find)
-        images = None
-        if not (resumed and start is not None and start.metadata.complete):
-            images = context.group.run_on_all(lambda: data_sets.load(config, folder))
-        return cls(folder, config, start, resumed, images, lock, wanted.save_every, context)
+            found = group.run_on_leader(find)
+            images = None
+            if found.own is None or not found.own.metadata.complete:
+                images = group.run_on_all(lambda: data_sets.load(found.config, found.folder))
+            return cls(found, images, held, wanted.save_every, group)
 
     @property
     def is_finished(self) -> bool:
@@ -199,10 +182,12 @@ class Run:
         """
         if self._loop is None:
             return
-        metrics = MetricsFile(self.folder, self._step) if self._group.is_leader else None
-        started = saved_at = time.perf_counter()
         validate_step = self.config.recipe.validate_step
-        try:
+        with self._held as held:
+            metrics = None
+            if self._group.is_leader:
+                metrics = held.enter_context(open_metrics(self.folder, self._step))
+            started = saved_at = time.perf_counter()
             for result in self._loop.steps():
                 self._seconds = time.perf_counter() - started
                 if self.is_finished or (validate_step and result.step % validate_step == 0):
@@ -212,7 +197,7 @@ class Run:
                 stopped = bool(signal) and not self.is_finished
                 is_due = time.perf_counter() - saved_at >= self._save_every
                 if metrics is not None and (self.is_finished or stopped or is_due):
-                    metrics.sync()
+                    os.fsync(metrics.fileno())
                     self._save(complete=self.is_finished)
                     saved_at = time.perf_counter()
                 yield result  # first, so that this last step is shown too
@@ -222,10 +207,6 @@ class Run:
                         f"with `birnn train --resume --output {self.folder}`",
                         signal,
                     )
-        finally:
-            if metrics is not None:
-                metrics.close()
-            self._release()
 
     def result(self) -> TrainResult:
         """The run in numbers, once its steps are done."""
@@ -255,16 +236,14 @@ class Run:
         """
         assert self._loop is not None
         own, has_new_head = self._loop.weights(), init.config.classes != self.config.classes
-        self._loop.network.load_weights(
-            {
-                name: own[name] if has_new_head and name.startswith("head.") else array
-                for name, array in init.weights.items()
-            }
-        )
+        for name in own:
+            if not (has_new_head and name.startswith("head.")):
+                own[name] = init.weights[name]
+        self._loop.network.load_weights(own)
         if self._group.is_leader:
             self._save(complete=False)
 
-    def _record(self, metrics: MetricsFile | None, result: StepResult) -> None:
+    def _record(self, metrics: BinaryIO | None, result: StepResult) -> None:
         """Remember the latest scores; the leader also writes them as a row of metrics."""
         row: dict[str, float] = {}
         if result.batch is not None:
@@ -275,7 +254,7 @@ class Run:
             row["validation_loss"] = result.validation.loss
             row["validation_accuracy"] = result.validation.accuracy
         if row and metrics is not None:
-            metrics.append({"step": result.step, "samples": result.samples, **row})
+            append_row(metrics, {"step": result.step, "samples": result.samples, **row})
 
     def _save(self, *, complete: bool) -> None:
         """Write the checkpoint."""
@@ -290,14 +269,8 @@ class Run:
             versions=checkpoint.versions(torch=torch.__version__),
         )
         weights, averages = self._loop.weights(), self._loop.optimizer_state()
-        checkpoint.save(
-            self.checkpoint, Checkpoint(metadata=metadata, weights=weights, training=averages)
-        )
-
-    def _release(self) -> None:
-        """Let other processes use the folder."""
-        if self._lock is not None:
-            self._lock.release()
+        current = Checkpoint(metadata=metadata, weights=weights, training=averages)
+        checkpoint.save(self.checkpoint, current)
 
 
 def train(
@@ -305,10 +278,8 @@ def train(
 ) -> Run:
     """Learn to read digits, to the end, and give the finished run; see `Run.begin` for the options.
 
-    Args:
-        resume: Whether to resume the run in `output`, or the newest interrupted one.
-        on_step: Called after each step.
-        **options: Such as `recipe="notebook"`, `dataset="mnist"`, `samples=2_000`, `output="runs/a"`.
+    `resume` resumes the run in `output`, or the newest interrupted one. `on_step` is called after each
+    step. Options are such as `recipe="notebook"`, `dataset="mnist"`, `samples=2_000`, `output="runs/a"`.
 
     Raises:
         BirnnError: The options, the data or the folder cannot be used, or the loss is not finite.

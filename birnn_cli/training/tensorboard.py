@@ -2,12 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from birnn_cli.optional import require
-
-if TYPE_CHECKING:
-    from birnn_cli.training.loop import StepResult
+from birnn_cli.training.loop import StepResult
 
 
 def writer_class() -> Any:
@@ -19,7 +17,7 @@ def writer_class() -> Any:
     return require("torch.utils.tensorboard", "tensorboard").SummaryWriter
 
 
-def written(steps: "Iterable[StepResult]", folder: Path, first_step: int) -> "Iterator[StepResult]":
+def written(steps: Iterable[StepResult], folder: Path, first_step: int) -> Iterator[StepResult]:
     """Write the scores of a run's steps as event files into its folder, and pass the steps on.
 
     Scores of steps after `first_step`, which an interrupted process left there, are dropped.

@@ -315,11 +315,11 @@ def test_a_file_that_is_replaced_while_it_is_read_is_read_anew_and_described_as_
     newer = replace(checkpoint.load(path), metadata=replace(small().metadata, step=99))
     own, calls = checkpoint._sha256_of, []
 
-    def replaced_first(file: Path) -> str:
+    def replaced_first(file: Path, stated: str) -> str:
         if not calls:
             checkpoint.save(path, newer)
         calls.append(file)
-        return own(file)
+        return own(file, stated)
 
     monkeypatch.setattr(checkpoint, "_sha256_of", replaced_first)
     loaded = checkpoint.load(path)

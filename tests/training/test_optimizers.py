@@ -48,7 +48,7 @@ def test_weight_decay_takes_its_share_of_every_weight() -> None:
 
 def test_a_state_of_another_network_is_refused() -> None:
     _, _, optimizer = stepped()
-    state = {name: average.numpy().copy() for name, average in optimizer.averages().items()}
+    state = {name: average.numpy().copy() for name, average in optimizer.averages.items()}
     assert "layers.0.fw.weight_hh.momentum_buffer" in state
     assert {"head.bias.exp_avg", "head.bias.exp_avg_sq"} < state.keys()
     wider = Optimizer(MUON, BiRNN(replace(MUON, hidden_size=13).architecture(10)).named_weights())
