@@ -97,10 +97,18 @@ def _blotch(random: Random, _: Characters) -> Pixels:
     return np.asarray(ink.clip(0, 255), np.uint8)
 
 
+def _inverted_character(random: Random, characters: Characters) -> Pixels:
+    """The paper of a character instead of its ink, cropped to the character's box."""
+    images = characters[random.integers(2)]
+    image = images[random.integers(len(images))]
+    left, top, right, bottom = bounding_box(image)
+    return np.asarray(255 - image[top:bottom, left:right], np.uint8)
+
+
 # A kind that is named twice is drawn twice as often.
 KINDS: tuple[Callable[[Random, Characters], Pixels], ...] = (
     *(_scribble, _several_characters, _polygon),
-    *(_scribble, _several_characters, _bars, _blotch),
+    *(_scribble, _several_characters, _bars, _blotch, _inverted_character),
 )
 
 

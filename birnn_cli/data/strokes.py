@@ -27,17 +27,17 @@ POINTS_PER_SPAN = 6  # points that a curve is drawn through between two of its c
 # How much handwriting varies. Lengths are in units of a digit's height, a spread is the standard
 # deviation of a normal distribution, and LOG is the natural logarithm of a factor. The values were
 # chosen on MNIST's 5,000 validation images.
-POINT_JITTER = 0.07  # median spread of the control points
+POINT_JITTER = 0.055  # median spread of the control points
 LOG_JITTER_SPREAD = 0.5  # how much that spread varies from picture to picture
 LOG_WIDTH_MEAN = 0.08
-LOG_WIDTH_SPREAD = 0.33
+LOG_WIDTH_SPREAD = 0.4
 SLANT_MEAN = 0.18  # to the right at the top, for each unit of height
-SLANT_SPREAD = 0.45
+SLANT_SPREAD = 0.35
 TURN_SPREAD_RADIANS = 0.13
 BEND_SPREAD = 0.05  # of the amplitude of the waves that bend a digit
 PEN_WIDTH_MEDIAN_PIXELS = 2.35  # in pixels of MNIST's box
 LOG_PEN_WIDTH_SPREAD = 0.5
-PEN_WIDTH_RANGE_PIXELS = (1.0, 5.5)
+PEN_WIDTH_RANGE_PIXELS = (1.0, 6.5)
 
 
 @dataclass(frozen=True)

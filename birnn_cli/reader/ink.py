@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from birnn_cli.reader.geometry import FloatImage
-from birnn_cli.reader.light import MIN_CONTRAST, border, otsu_threshold, paper_levels
+from birnn_cli.reader.light import MIN_CONTRAST, MIN_UNEVENLY_LIT_SIDE, border, otsu_threshold, paper_levels
 
 Mask = NDArray[np.uint8]
 PartStats = NDArray[np.int64]  # a row for each connected part: left, top, width, height, area, in pixels
@@ -24,6 +24,7 @@ SPECK_SIDE = 0.12  # fraction of the largest part's longer side below which a pa
 MIN_DIGIT_SIDE = 0.2
 EDGE_WIDTH = 0.08  # fraction of the picture's side up to which a part at an edge is a page mark
 EDGE_COVERED = 0.4  # fraction of a picture's edge beyond which a part that covers it is a page mark
+EDGE_COVERED_IN_DRAWING = 0.9  # the same fraction in a picture too small for a photograph
 EDGE_CONTRAST = 0.75  # fraction of the strongest contrast below which a part at an edge is a page mark
 OUTLINE_SMOOTHING = 1 / 320  # standard deviation of the Gaussian that keeps noise off outlines, likewise
 OUTLINE_WIDTH = 1 / 90  # width within which the contrast rises there, as a fraction of the longer side
@@ -167,7 +168,10 @@ def _remove_page_marks(
     # The fraction of each edge of the picture that each part covers: (4, parts).
     covered = np.stack([np.bincount(edge, minlength=len(stats)) / len(edge) for edge in edges])
     edges_touched = (covered > 0).sum(axis=0)
-    is_mark = (edges_touched > 1) | (covered.max(axis=0) > EDGE_COVERED)
+    if min(height, width) < MIN_UNEVENLY_LIT_SIDE:  # a drawing may be cropped to its ink
+        is_mark = covered.max(axis=0) > EDGE_COVERED_IN_DRAWING
+    else:
+        is_mark = (edges_touched > 1) | (covered.max(axis=0) > EDGE_COVERED)
     is_mark |= (edges_touched > 0) & (is_narrow | is_weak)
     drawn = [part for part in parts if not (is_mark[part] or _is_frame(part, part_of_pixel, stats))]
     has_digit = drawn and _largest(drawn, stats)[1] >= MIN_DIGIT_SIDE * min(height, width)

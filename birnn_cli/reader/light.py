@@ -155,19 +155,17 @@ def is_drawing(grey: FloatImage) -> bool:
 def _is_paper_light(grey: FloatImage) -> tuple[bool, bool]:
     """Whether the lighter of two classes of levels is most of a picture, or else most of its border.
 
-    Also whether that is certain: ink never covers three quarters of a drawing, and what is light all
-    around a picture is paper. What is dark all around may be a shadow, or paper around glare.
+    Also whether that is certain: what is all around a drawing is paper, and what is light all around a
+    photograph. What is dark all around one may be a shadow, or paper around glare.
     """
     small = shrink(grey, SMALL_SIDE)
     bright = small > otsu_threshold(small)
     fraction, fraction_of_border = float(bright.mean()), float(border(bright).mean())
-    if not 0.25 < fraction <= 0.75:
-        is_light = fraction > 0.75
-        return is_light, is_drawing(grey) or (is_light and fraction_of_border > WHOLE_BORDER)
-    is_light = fraction_of_border > 0.5
-    if is_drawing(grey):
-        return is_light, not 0.3 < fraction_of_border < 0.7
-    return is_light, fraction_of_border > WHOLE_BORDER
+    is_most = fraction > 0.75 or fraction <= 0.25
+    is_light = fraction > 0.75 if is_most else fraction_of_border > 0.5
+    if is_drawing(grey):  # which may be cropped to its ink
+        return is_light, (fraction_of_border > 0.9) if is_light else (fraction_of_border < 0.1)
+    return is_light, fraction_of_border > WHOLE_BORDER and is_light
 
 
 def subtract_paper(grey: FloatImage, is_dark: bool, mask: Mask | None = None) -> FloatImage:

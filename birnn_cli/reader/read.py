@@ -21,7 +21,7 @@ from birnn_cli.reader.geometry import (
     shrink,
 )
 from birnn_cli.reader.ink import find_ink
-from birnn_cli.reader.light import MIN_CONTRAST, Invert, border, find_polarities, subtract_paper
+from birnn_cli.reader.light import MIN_CONTRAST, Invert, border, find_polarities, is_drawing, subtract_paper
 from birnn_cli.reader.normalise import SIDE, is_normalised, normalise
 from birnn_cli.reader.sheet import find_sheet
 
@@ -135,8 +135,10 @@ def read_grey(grey: Pixels, reader: Reader = "digit", invert: Invert = "auto") -
     if not with_ink:
         return readings[0]
     first, *others = with_ink
-    # Ink that is cut by the picture's edge is not plausible beside ink that is not.
-    if others and sheet is None and _is_cut(others[0]) and not _is_cut(first):
+    # Ink that is cut by a photograph's edge is not plausible beside ink that is not; a drawing may be
+    # cropped to its ink.
+    is_cropped = is_drawing(picture)
+    if others and sheet is None and not is_cropped and _is_cut(others[0]) and not _is_cut(first):
         return first
     return replace(first, second=others[0]) if others else first
 

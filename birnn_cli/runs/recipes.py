@@ -208,7 +208,7 @@ RECIPES: dict[RecipeName, Recipe] = {
         display_step=100,
         validate_step=3_000,
         augment=1.0,
-        mix_strokes=0.1,
+        mix_strokes=0.3,
         mix_outliers=0.1,
     ),
 }

@@ -1,4 +1,4 @@
-"""Augmentation: each image of a batch is shifted, turned, scaled, bent and its pen changed a little.
+"""Augmentation: each image of a batch is shifted, turned, scaled, stretched, bent and its pen changed.
 
 A batch is changed at once, on the device that learns. The random numbers are drawn on the CPU, so that
 every device sees the same images.
@@ -21,13 +21,17 @@ TURN_RADIANS = math.radians(15)
 LOG_SCALE = 0.12  # natural logarithm of the factor, for width and height on their own
 SHEAR = 0.2  # pixels to the side per pixel of height
 SHIFT_PIXELS = 2.0
+# Natural logarithm of the factor between width and height: some hands write twice as wide as others, and
+# some scanners stretch. The longer side stays as long as it is.
+LOG_STRETCH = 0.5
+INK_ABOVE = 0.2  # a pixel's value from which it counts as ink where an image's width is measured
 # A smooth random displacement (Simard, Steinkraus and Platt 2003): normal at BEND_POINTS by BEND_POINTS
 # points, bicubic between them. Its standard deviation is drawn for each image, from 0 to this.
 BEND_PIXELS = 1.5
 BEND_POINTS = 5
 # How far each pixel moves towards the maximum of the 3×3 pixels around it (a thicker pen), or towards
 # their minimum (a thinner one), as a fraction of the way.
-THICKNESS = 0.4
+THICKER, THINNER = 0.8, 0.4
 
 
 class Changes(NamedTuple):
@@ -38,6 +42,7 @@ class Changes(NamedTuple):
     """
 
     displacement: Tensor
+    stretch: Tensor
     thickness: Tensor
 
 
@@ -48,8 +53,8 @@ def draw(
 
     `strength`, 0 or more, multiplies every range.
     """
-    drawn = torch.rand(7, batch_size, generator=generator) * 2 - 1
-    turn, log_x, log_y, shear, right, down, thickness = (drawn * strength)[:, process_slice]
+    drawn = torch.rand(8, batch_size, generator=generator) * 2 - 1
+    turn, log_x, log_y, shear, right, down, thickness, stretch = (drawn * strength)[:, process_slice]
     cos, sin = torch.cos(turn * TURN_RADIANS), torch.sin(turn * TURN_RADIANS)
     scale_x, scale_y, shear = (log_x * LOG_SCALE).exp(), (log_y * LOG_SCALE).exp(), shear * SHEAR
     # The affine map from a pixel of the new image to where it is taken from; the image is -1 to 1.
@@ -59,17 +64,27 @@ def draw(
     bend = torch.randn(batch_size, 2, BEND_POINTS**2, generator=generator)
     bend *= torch.rand(batch_size, 1, 1, generator=generator) * strength * BEND_PIXELS * 2 / SIDE
     displacement = torch.cat([affine, bend[process_slice]], dim=2)
-    return Changes(displacement, (thickness * THICKNESS).clamp(-1, 1))
+    thickness *= torch.where(thickness > 0, THICKER, THINNER)
+    return Changes(displacement, (stretch * LOG_STRETCH).exp(), thickness.clamp(-1, 1))
 
 
 def augment(images: Tensor, changes: Changes) -> Tensor:
     """Change each image by its own changes: (batch, 28, 28) float32 in [0, 1], ink light on black."""
     places = (changes.displacement @ _basis(images.device)).view(-1, 2, SIDE, SIDE)
+    places *= _stretch_factors(images, changes.stretch)[:, :, None, None]
     thick = _change_pen(images, changes.thickness[:, None, None])
     moved: Tensor = functional.grid_sample(
         thick[:, None], places.permute(0, 2, 3, 1), align_corners=False
     )
     return moved[:, 0]
+
+
+def _stretch_factors(images: Tensor, stretch: Tensor) -> Tensor:
+    """How much farther from the middle x and y are taken from, so that ink is wider by `stretch`: (n, 2)."""
+    ink = images > INK_ABOVE
+    width, height = (ink.any(dim=along).sum(dim=1).clamp(min=1) for along in (1, 2))
+    longer = torch.maximum(stretch * width, height) / torch.maximum(width, height)
+    return torch.stack([longer / stretch, longer], dim=1)
 
 
 @cache

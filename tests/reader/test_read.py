@@ -6,7 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from birnn_cli.data import strokes
 from birnn_cli.reader import decode, read
+from birnn_cli.reader.geometry import bounding_box
+from birnn_cli.reader.normalise import normalise
 from tests.reader.pictures import encode, page
 
 
@@ -64,3 +67,19 @@ def test_each_of_several_digits_is_normalised_once(monkeypatch: pytest.MonkeyPat
     assert len(made) == 3
     assert stages.pixels is stages.pixels
     assert len(made) == 4
+
+
+@pytest.mark.parametrize("is_dark", [False, True])
+def test_a_small_black_and_white_drawing_may_be_cropped_to_its_ink(is_dark: bool) -> None:
+    """One of its readings has all of the ink, whatever of it touches the edges."""
+    images, _ = strokes.sample("cropped", 150)
+    for image in images:
+        left, top, right, bottom = bounding_box(image > 100)
+        crop = np.where(image[top:bottom, left:right] > 100, 255, 0).astype(np.uint8)
+        if min(crop.shape) < 6:  # of a narrow 1, hardly any paper is left
+            continue
+        wanted = normalise(crop.astype(np.float32), crop > 0)
+        first = read.read_grey(255 - crop if is_dark else crop)
+        readings = [each.pixels for each in (first, first.second) if each is not None]
+        differences = [np.abs(pixels.astype(int) - wanted).mean() for pixels in readings]
+        assert min(differences) < 2
