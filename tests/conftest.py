@@ -98,7 +98,9 @@ def make_network(
         for name, shape in config.architecture.parameter_shapes().items()
     }
     return Checkpoint(
-        metadata=CheckpointMetadata(config=config, step=1, samples=1, complete=True),
+        metadata=CheckpointMetadata(
+            config=config, step=1, samples=config.recipe.batch_size, complete=True
+        ),
         weights=weights,
         training={},
     )

@@ -24,6 +24,8 @@ def resolve_device(wanted: str) -> torch.device:
             wanted = "mps"
     try:
         device = torch.device(wanted)
+        if device.type not in ("cpu", "cuda", "mps"):
+            raise RuntimeError("of a kind that nothing is trained on")
         if device.type == "cuda" and device.index is None:
             device = torch.device("cuda", 0)
         torch.zeros(1, device=device)

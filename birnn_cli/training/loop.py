@@ -132,7 +132,7 @@ class TrainingLoop:
         Between two results nothing changes: weights and averages may be read.
 
         Raises:
-            DivergedError: On a display step, when the loss is no longer finite.
+            DivergedError: On a display step, where the loss is no longer finite.
         """
         recipe = self.recipe
         while self.step < recipe.steps:
@@ -142,11 +142,6 @@ class TrainingLoop:
             batch = None
             if self.step % recipe.display_step == 0:
                 batch = self._scores([(rows, labels)])
-                if not np.isfinite(batch.loss):
-                    raise DivergedError(
-                        f"the loss is {batch.loss} after step {self.step}, expected a finite number: "
-                        f"try a --learning-rate below {recipe.learning_rate:g}"
-                    )
             yield StepResult(self.step, self.step * recipe.batch_size, batch)
 
     def _learn(self, rows: Tensor, labels: Tensor) -> None:
@@ -168,7 +163,11 @@ class TrainingLoop:
 
     @torch.no_grad()
     def _scores(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Scores:
-        """Scores on the images that have a class, here and in the group's other processes."""
+        """Scores on the images that have a class, here and in the group's other processes.
+
+        Raises:
+            DivergedError: The loss is no longer finite.
+        """
         parts = [(0, 0.0, 0.0)]  # of each batch: the images, the sum of their losses, how many are right
         for rows, labels in batches:
             if self.recipe.mix_outliers:
@@ -177,13 +176,17 @@ class TrainingLoop:
             if n := len(labels):
                 logits = self.network(rows)
                 loss = nn.functional.cross_entropy(logits, labels).item()
-                accuracy = (logits.argmax(dim=1) == labels).sum().item() / n
-                parts.append((n, n * loss, n * accuracy))
-        total, loss, accuracy = self._group.all_reduce_sum(*map(sum, zip(*parts, strict=True)))
-        return Scores(int(total), loss / total, accuracy / total)
+                parts.append((n, n * loss, (logits.argmax(dim=1) == labels).sum().item()))
+        total, loss, correct = self._group.all_reduce_sum(*map(sum, zip(*parts, strict=True)))
+        if not np.isfinite(loss):
+            raise DivergedError(
+                f"the loss is {loss} after step {self.step}, expected a finite number: "
+                f"try a --learning-rate below {self.recipe.learning_rate:g}"
+            )
+        return Scores(int(total), loss / total, correct / total)
 
     def validate(self) -> Scores:
-        """Scores on the validation images."""
+        """Scores on the validation images; a DivergedError where the loss is no longer finite."""
         images, labels = self._validation
         starts = range(0, len(images), VALIDATION_BATCH_SIZE)
         parts = (slice(start, start + VALIDATION_BATCH_SIZE) for start in starts)
