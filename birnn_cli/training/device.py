@@ -1,7 +1,6 @@
 """Where training computes, and how exactly."""
 
 import os
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -46,8 +45,8 @@ def resolve_precision(wanted: Precision, device: torch.device) -> Precision:
     """
     if wanted != "float32" and device.type == "cuda":
         return "tf32" if torch.cuda.get_device_capability(device) >= (8, 0) else "float32"
-    if wanted != "float32" and device.type == "cpu":  # torch before 2.11 cannot say
-        capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    if wanted != "float32" and device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
         if any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16")):
             return "bfloat16"
     return "float32"

@@ -154,7 +154,7 @@ def test_resume_says_when_a_run_is_finished_and_when_there_is_none(
     ("option", "value"),
     [
         ("--seed", 1),
-        ("--samples", 99),
+        ("--hidden-size", 99),
         ("--dataset", "strokes"),
         ("--readout", "pool"),
         ("--reader", "plain"),

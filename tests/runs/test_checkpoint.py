@@ -184,7 +184,9 @@ def test_metadata_of_a_wrong_value_is_refused_in_one_line(
     arrays = {f"model.{name}": array for name, array in small().weights.items()}
     write_signed(tmp_path / "odd", arrays, metadata)
     for read in (checkpoint.load, checkpoint.load_metadata):
-        with pytest.raises(CheckpointError, match=f"odd is damaged: its metadata .*{name}") as refused:
+        with pytest.raises(
+            CheckpointError, match=f"odd is damaged: its metadata .*({name}|64 images)"
+        ) as refused:
             read(tmp_path / "odd")
         assert "\n" not in str(refused.value)
 
@@ -375,7 +377,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_read_anew_and_described_as_
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As by a run that saves: the header is the old file's, the bytes that are hashed the new one's."""
-    newer = replace(checkpoint.load(path), metadata=replace(small().metadata, step=99))
+    newer = replace(checkpoint.load(path), metadata=small(99).metadata)
     own, calls = checkpoint._sha256_of, []
 
     def replaced_first(file: Path, stated: str) -> str:
