@@ -19,8 +19,8 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 
 # The largest seed, and the largest number of steps between two displays or validations.
 MAX_INT32 = 2**31 - 1
-# The largest number that has no limit of its own: float32 holds it, and what a step makes of it.
-MAX_FLOAT = 1e30
+# The limit of numbers that have no other one: float32 still holds it.
+MAX_FLOAT = 1e38
 # The values that decide which network is trained; the others decide how.
 NETWORK_VALUES = ("hidden_size", "layers", "readout", "columns", "forget_bias")
 # The values that came after the first version: a run without them had what is the default now.

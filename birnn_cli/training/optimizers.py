@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from birnn_cli.errors import CheckpointError
 from birnn_cli.runs.checkpoint import Arrays
-from birnn_cli.runs.recipes import Recipe
+from birnn_cli.runs.recipes import MAX_FLOAT, Recipe
 
 # So many steps switch off torch's bias correction, a division by 1 - beta**steps; the learning rate has
 # the factor `tensorflow_epsilon_factor` instead.
@@ -59,7 +59,8 @@ class Optimizer:
         """Move the weights by their gradients, at the learning rate after so many steps."""
         rate = self._recipe.learning_rate_at(steps_done)
         self._rate.fill_(rate)
-        self._adam_rate.fill_(rate * tensorflow_epsilon_factor(self._recipe, steps_done))
+        adam_rate = rate * tensorflow_epsilon_factor(self._recipe, steps_done)
+        self._adam_rate.fill_(min(adam_rate, MAX_FLOAT))
         if self._recipe.weight_decay:
             torch._foreach_mul_(self._weights, 1 - self._rate * self._recipe.weight_decay)
         self._adam.step()

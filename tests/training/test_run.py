@@ -121,7 +121,7 @@ def test_a_run_that_diverges_keeps_its_last_good_checkpoint(
 
 
 def test_a_run_that_diverges_ends_with_one_line(small_data: Path, tmp_path: Path) -> None:
-    options = (*OPTIONS[:4], "--output", "run", "--learning-rate", 1e30, "-q")
+    options = (*OPTIONS[:4], "--output", "run", "--learning-rate", 1e38, "-q")
     done = run_birnn("train", *options, cwd=tmp_path, BIRNN_DATA_DIR=str(small_data))
     assert done.code == 1
     assert "--learning-rate" in done.err and len(done.err.splitlines()) == 1
