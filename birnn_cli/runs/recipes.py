@@ -223,7 +223,8 @@ class RunConfig:
     how a picture becomes rows. `seed` fixes the first weights, the order, the augmentation, the dropout.
     `device` is as torch names it. `init` is the absolute path of the checkpoint whose weights the run
     began with, None for random ones. `deterministic` says whether slower operations are used where only
-    those give the same bits twice.
+    those give the same bits twice. So many `threads` share every batch, which decides in what parts its
+    gradients are added up, and so their last bits; 0 stands for as many as may be used.
 
     Raises:
         ConfigError: A value is of the wrong kind or out of its range.
@@ -238,11 +239,12 @@ class RunConfig:
     device: str
     init: str | None = None
     deterministic: bool = False
+    threads: int = field(default=0, metadata={"min": 0, "max": 1024})
 
     def __post_init__(self) -> None:
         """Check the values; any recipe's name is fine, since another version may have made the run."""
         for own in fields(self):
-            if own.name in ("dataset", "reader", "seed", "device", "deterministic"):
+            if own.name in ("dataset", "reader", "seed", "device", "deterministic", "threads"):
                 check_value(RunConfig, own.name, getattr(self, own.name))
         if not 1 <= len(self.classes) <= LIMITS["num_classes"]:
             raise ConfigError(

@@ -81,6 +81,7 @@ class Run:
             list(drawings(self.config)),
             group,
             self.config.deterministic,
+            self.config.threads,
         )
         if found.own is not None:
             self._loop.restore(self.first_step, found.own.weights, found.own.training)
