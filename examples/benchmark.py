@@ -166,7 +166,7 @@ def main(pairs: int = 5, seconds: float = 4.0) -> None:
         rates = [(ours(training, seconds), plain(*tensors, seconds)) for _ in range(pairs)]
         rate, textbook = (statistics.median(column) for column in zip(*rates, strict=True))
         ratio = statistics.median(one / other for one, other in rates)
-        print(f"{name}: {rate:,.0f} images/s, {ratio:.2f} of plain nn.LSTM's {textbook:,.0f}")
+        line = f"{name}: {rate:,.0f} images/s, {ratio:.2f} of plain nn.LSTM's {textbook:,.0f}"
         if name == "notebook":
             with torch_threads(1):
                 bounds = [
@@ -174,7 +174,8 @@ def main(pairs: int = 5, seconds: float = 4.0) -> None:
                 ]
             bound = statistics.median(most for _, most in bounds)
             ratio = statistics.median(one / most for one, most in bounds)
-            print(f"  {ratio:.2f} of the {bound:,.0f} images/s of its matrix products alone")
+            line += f", {ratio:.2f} of its matrix products' {bound:,.0f}"
+        print(line)
         parts = where_the_time_goes(alone, seconds)
         print("  on one thread: " + ", ".join(f"{part} {share:.1%}" for part, share in parts.items()))
 
