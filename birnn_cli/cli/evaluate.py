@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from birnn_cli.cli.exits import reporting
-from birnn_cli.cli.options import AsJson, CheckpointPath, DataDir, Quiet, option
+from birnn_cli.cli.options import AsJson, CheckpointPath, DataDir, Quiet, Threads, option
+from birnn_cli.cores import limit_reading_threads
 from birnn_cli.errors import BelowMinimumError
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def evaluate(
     force: Annotated[
         bool, option("Let --report write to a folder that holds files already.", "--force")
     ] = False,
+    threads: Threads = None,
     checkpoint: CheckpointPath = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -54,6 +56,7 @@ def evaluate(
         raise typer.BadParameter("--all and --samples exclude each other.")
     if split == "all" and samples is not None:
         raise typer.BadParameter("--split all and --samples exclude each other.")
+    limit_reading_threads(threads)
     with reporting("eval", as_json=as_json) as results:
         from birnn_cli import evaluation
         from birnn_cli.cli import console, progress

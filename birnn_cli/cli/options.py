@@ -91,5 +91,9 @@ CheckpointPath = Annotated[
         default="the newest complete run under runs/, else the model that ships with birnn",
     ),
 ]
+Threads = Annotated[
+    int | None,
+    option("Threads to compute with.", default="1", metavar="N", min=1, max=1024),
+]
 AsJson = Annotated[bool, option("Print the result as JSON.", "--json")]
 Quiet = Annotated[bool, option("Show no progress and no notes.", "--quiet", "-q")]

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 import typer
 
 from birnn_cli.cli.exits import ExitCode, reporting
-from birnn_cli.cli.options import CheckpointPath, Shard, option, parse_shard
+from birnn_cli.cli.options import CheckpointPath, Shard, Threads, option, parse_shard
+from birnn_cli.cores import limit_reading_threads
 
 
 def predict(
@@ -49,6 +50,7 @@ def predict(
         int | None,
         option("Processes that read files.", default="the cores", metavar="N", min=1, max=1024),
     ] = None,
+    threads: Threads = None,
     checkpoint: CheckpointPath = None,
     as_json: Annotated[bool, option("Print JSON Lines: an object a picture.", "--json")] = False,
     quiet: Annotated[bool, option("Print no notes.", "--quiet", "-q")] = False,
@@ -65,6 +67,7 @@ def predict(
     if as_json and (preview or explain == Path("-")):
         shown = "--preview" if preview else "--explain -"
         raise typer.BadParameter(f"{shown} is for people, --json for programs: leave one of them out.")
+    limit_reading_threads(threads)
     with reporting("predict", as_json=as_json), ExitStack() as opened:
         from birnn_cli import prediction
         from birnn_cli.cli import console, outputs, predictions, progress

@@ -48,6 +48,16 @@ def train(
         option("Fixes weights, order, dropout.", default="0", metavar="N", min=0, max=MAX_INT32),
     ] = None,
     device: Annotated[str | None, option("auto, cpu, cuda, cuda:N or mps.", default="auto")] = None,
+    threads: Annotated[
+        int | None,
+        option(
+            "Threads that share every batch; the same number gives the same bits.",
+            default="the cores that may be used, or OMP_NUM_THREADS",
+            metavar="N",
+            min=1,
+            max=1024,
+        ),
+    ] = None,
     deterministic: Annotated[
         bool, option("Give the same bits twice on a GPU too, if more slowly.", "--deterministic")
     ] = False,
@@ -69,6 +79,7 @@ def train(
         "save_every": save_every,
         "seed": seed,
         "device": device,
+        "threads": threads,
         "deterministic": deterministic,
         **{name: value for name, value in values.items() if value is not None},
     }
@@ -89,7 +100,9 @@ def train(
         if run.is_finished and group.is_leader:
             console.note(f"the run in {run.folder} is finished: nothing to resume")
         elif not quiet:
-            console.note(f"training on {run.config.dataset}, {run.config.device}, in {run.folder}")
+            threads = run.config.threads
+            where = f"{run.config.device}, {threads} {'thread' if threads == 1 else 'threads'}"
+            console.note(f"training on {run.config.dataset}, {where}, in {run.folder}")
         with interrupts.noted_signals(patient=group.size > 1) as stop:
             steps = run.steps(stop)
             if tensorboard and group.is_leader:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from birnn_cli.reader import Reader
+from birnn_cli.reader import opencv as cv2
 from birnn_cli.reader.decode import decode
 from birnn_cli.reader.geometry import (
     WORKING_SIDE,

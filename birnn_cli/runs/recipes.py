@@ -234,7 +234,9 @@ class RunConfig:
     `device` is as torch names it. `init` is the absolute path of the checkpoint whose weights the run
     began with, None for random ones. `deterministic` says whether slower operations are used where only
     those give the same bits twice. `data_sha256` is that of the images and labels that the run learns
-    from, which a resumed run must find again; older runs have none.
+    from, which a resumed run must find again; older runs have none. So many `threads` share every batch,
+    which decides in what parts its gradients are added up, and so their last bits; 0 stands for as many
+    as may be used.
 
     Raises:
         ConfigError: A value is of the wrong kind or out of its range.
@@ -250,6 +252,7 @@ class RunConfig:
     init: str | None = None
     deterministic: bool = False
     data_sha256: str | None = None
+    threads: int = field(default=0, metadata={"min": 0, "max": 1024})
 
     def __post_init__(self) -> None:
         """Check the values; any recipe's name is fine, since another version may have made the run."""

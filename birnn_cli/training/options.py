@@ -15,6 +15,7 @@ from birnn_cli.runs.folders import checkpoint_path, refuse_existing_run
 from birnn_cli.runs.recipes import NETWORK_VALUES, RECIPES, Recipe, RecipeName, RunConfig, check_value
 from birnn_cli.training.device import resolve_device, resolve_precision
 from birnn_cli.training.images import DataSets
+from birnn_cli.training.threads import default_threads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,7 @@ class TrainOptions:
     `init` is a checkpoint file or a run folder to take the first weights from, `output` the run folder.
     `seed` fixes the first weights, the order, the augmentation, the dropout. `device` is as torch names
     it, or `auto`; `deterministic` has it give the same bits twice, even if that takes longer.
-    `save_every` is in seconds.
+    `threads` share every batch on the CPU. `save_every` is in seconds.
 
     Raises:
         ConfigError: A value is of the wrong kind or out of its range.
@@ -42,13 +43,14 @@ class TrainOptions:
     seed: int | None = None
     device: str | None = None
     deterministic: bool = False
+    threads: int | None = None
     save_every: float = field(default=2.0, metadata={"above": 0, "unit": "seconds"})
 
     def __post_init__(self) -> None:
         """Check what no recipe and no run configuration checks."""
         if self.recipe is not None and self.recipe not in get_args(RecipeName):
             raise ConfigError(f"recipe is {self.recipe!r}, expected one of {', '.join(RECIPES)}")
-        for name in ("reader", "seed", "device", "deterministic"):
+        for name in ("reader", "seed", "device", "deterministic", "threads"):
             if (value := getattr(self, name)) is not None:
                 check_value(RunConfig, name, value)
         for name in ("dataset", "data_dir", "init", "output"):
@@ -117,6 +119,7 @@ def new_run(options: TrainOptions, data_sets: DataSets) -> tuple[RunConfig, Chec
         device=str(device),
         init=None if options.init_file is None else str(options.init_file),
         deterministic=options.deterministic,
+        threads=options.threads or default_threads(),
     )
     return config, init
 
@@ -134,7 +137,8 @@ def resumed_config(options: TrainOptions, config: RunConfig, folder: Path) -> Ru
         device = resolve_device(options.device or config.device)
     except ConfigError as error:
         raise ConfigError(f"{error}; --device auto goes on with {folder} on one that can") from None
-    asked = {name: getattr(options, name) for name in ("recipe", "seed", "reader", "dataset")}
+    named = ("recipe", "seed", "reader", "dataset", "threads")
+    asked = {name: getattr(options, name) for name in named}
     asked |= {"deterministic": options.deterministic or None, **options.values}
     if options.init is not None:
         given = Path(options.init).absolute()  # its file may be gone

@@ -130,9 +130,8 @@ class Run:
             run = cls(folder, config, loop, wanted.save_every, group)
             if own is not None:
                 run._final = own.metadata.final
-                if (
-                    loop is None or not own.metadata.complete
-                ):  # an end that is none any more has no scores
+                # An end that is none any more has no scores.
+                if loop is None or not own.metadata.complete:
                     run._validation = own.metadata.validation
             if loop is not None and config != was and group.is_leader:
                 folders.update_config(folder, config)
@@ -266,6 +265,7 @@ def _training_loop(config: RunConfig, images: Splits, group: Group) -> TrainingL
         list(drawings(config)),
         group,
         config.deterministic,
+        config.threads,
     )
 
 
