@@ -69,7 +69,7 @@ def show_preview(pixels: "Pixels") -> None:
     from rich.text import Text
 
     console = Console()
-    if console.color_system is None:  # a pipe, or NO_COLOR
+    if console.color_system is None or console.options.ascii_only:  # a pipe, NO_COLOR, no half blocks
         for row in pixels.tolist():
             result(pixel_text(row))
         return
