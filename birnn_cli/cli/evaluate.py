@@ -93,7 +93,7 @@ def evaluate(
             check_output(report_dir, "--report", force=True, inputs=read_too, folder=True)
         reader = None if name in datasets.NAMES else network.config.reader
         with progress.download(quiet=quiet) as show_download:
-            where = data_dir or datasets.default_data_dir()
+            where = data_dir or datasets.default_data_dir(note)
             data = datasets.open_data_set(name, where, reader, show_download)
         if data.folder is not None:
             _show_folder(data.folder, split, note)

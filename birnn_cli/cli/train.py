@@ -1,5 +1,6 @@
 """`birnn train`: learn to read digits, and save checkpoints along the way."""
 
+import os
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -125,8 +126,13 @@ def train(
     }
     with reporting("train", as_json=as_json) as results, ExitStack() as opened:
         from birnn_cli.cli import console, interrupts, progress
+
+        if not quiet and os.environ.get("RANK", "0") == "0":  # `torchrun` numbers its processes
+            console.note("loading torch, which takes some seconds")
+        from birnn_cli.runs.folders import RUNS
         from birnn_cli.runs.metrics import read_metrics
         from birnn_cli.training import tensorboard as curves
+        from birnn_cli.training.device import num_threads
         from birnn_cli.training.distributed import joined_group
         from birnn_cli.training.run import Run, RunContext
 
@@ -140,7 +146,9 @@ def train(
         if run.is_finished and group.is_leader:
             console.note(f"the run in {run.folder} is finished: nothing to resume")
         elif not quiet:
-            console.note(f"training on {run.config.dataset}, {run.config.device}, in {run.folder}")
+            threads = num_threads()
+            computed = f"{run.config.device}, {threads} thread{'s' * (threads > 1)}"
+            console.note(f"training on {run.config.dataset}, {computed}, in {run.folder}")
         with interrupts.noted_signals(patient=group.size > 1) as stop:
             steps = run.steps(stop)
             if tensorboard and group.is_leader:
@@ -153,3 +161,9 @@ def train(
         if not as_json:
             console.show_curves(read_metrics(run.folder))
             console.show_training(result)
+        if not quiet:
+            named = "" if run.folder.parent == RUNS else f" --checkpoint {run.folder}"
+            console.note(
+                f"next: `birnn eval --all{named}` scores it on the test images, "
+                f"`birnn predict PICTURE{named}` reads with it"
+            )

@@ -55,6 +55,11 @@ def resolve_precision(wanted: Precision, device: torch.device) -> Precision:
     return "float32"
 
 
+def num_threads() -> int:
+    """How many threads torch computes with on the CPU."""
+    return torch.get_num_threads()
+
+
 def configure_torch(device: torch.device, *, tf32: bool, deterministic: bool) -> None:
     """Set how torch computes in this process, before it does; a GPU becomes the current one.
 

@@ -1,13 +1,16 @@
 """The command line as a whole: help, version, completion, what the parser refuses."""
 
+import subprocess
+import sys
 from pathlib import Path
 from string import printable
 
 import pytest
 from PIL import Image
 
+import birnn_cli
 from birnn_cli.version import __version__
-from tests.conftest import run_birnn
+from tests.conftest import child_environment, run_birnn
 
 
 def test_a_bare_birnn_shows_help_with_examples_and_exits_with_2(tmp_path: Path) -> None:
@@ -112,3 +115,23 @@ def test_what_the_parser_refuses_ends_with_2(arguments: tuple[object, ...], tmp_
     for word in ("Traceback", "Value error", "Input should", "is not a valid"):
         assert word not in done.err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a current folder cannot be deleted there")
+@pytest.mark.parametrize(
+    "command", [("train", "--dataset", "strokes"), ("eval",), ("predict", "/7.png"), ("info",)]
+)
+def test_in_a_folder_that_was_deleted_a_command_ends_with_one_line(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "gone").mkdir()
+    run = f"cd gone && rmdir ../gone && exec {sys.executable} -m birnn_cli {' '.join(command)}"
+    root = Path(birnn_cli.__file__).parents[1]
+    environment = child_environment(tmp_path, PYTHONPATH=str(root))
+    done = subprocess.run(
+        ["sh", "-c", run], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"birnn {command[0]}: the current folder was deleted: change to one that exists (cd)\n"
+    )
