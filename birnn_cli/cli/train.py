@@ -1,6 +1,7 @@
 """`birnn train`: learn to read digits, and save checkpoints along the way."""
 
 import os
+import sys
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -127,7 +128,8 @@ def train(
     with reporting("train", as_json=as_json) as results, ExitStack() as opened:
         from birnn_cli.cli import console, interrupts, progress
 
-        if not quiet and os.environ.get("RANK", "0") == "0":  # `torchrun` numbers its processes
+        # For who waits at a terminal; `torchrun` numbers its processes.
+        if not quiet and sys.stderr.isatty() and os.environ.get("RANK", "0") == "0":
             console.note("loading torch, which takes some seconds")
         from birnn_cli.runs.folders import RUNS
         from birnn_cli.runs.metrics import read_metrics
