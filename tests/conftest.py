@@ -46,7 +46,8 @@ def run_birnn(*arguments: object, cwd: Path, stdin: bytes | None = None, **envir
         timeout=300,
         check=False,
     )
-    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+    encoding = environment.get("PYTHONIOENCODING", "utf-8")
+    return Done(done.returncode, done.stdout.decode(encoding), done.stderr.decode(encoding))
 
 
 def child_environment(cwd: Path, **more: str) -> dict[str, str]:

@@ -235,6 +235,8 @@ def find_checkpoint(path: Path | None, note: Callable[[str], None]) -> tuple[Pat
             continue
         shipped = _accuracy(checkpoint.load_metadata(SHIPPED))
         note(f"reading with {folder} ({_accuracy(loaded.metadata)}); the shipped model: {shipped}")
+        if _reads_worse(loaded.metadata, checkpoint.load_metadata(SHIPPED)):
+            note("the shipped model reads these better: add --checkpoint shipped to read with it")
         return folder / checkpoint.FILE_NAME, loaded
     loaded = checkpoint.load(SHIPPED)
     note(f"reading with the model that ships ({_accuracy(loaded.metadata)})")
@@ -246,6 +248,14 @@ def checkpoint_path(path: Path) -> Path:
     if path == Path("shipped"):
         return SHIPPED
     return path / checkpoint.FILE_NAME if path.is_dir() else path
+
+
+def _reads_worse(own: CheckpointMetadata, other: CheckpointMetadata) -> bool:
+    """Whether a network was validated on the same images as another one, and was less accurate."""
+    if own.validation is None or other.validation is None or own.config.dataset != other.config.dataset:
+        return False
+    is_same_set = own.validation["n"] == other.validation["n"]
+    return is_same_set and own.validation["accuracy"] < other.validation["accuracy"]
 
 
 def _accuracy(metadata: CheckpointMetadata) -> str:

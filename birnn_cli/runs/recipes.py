@@ -10,7 +10,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_type_hints
 
-from birnn_cli.errors import ConfigError
+from birnn_cli.errors import ConfigError, UsageError
 from birnn_cli.network.architecture import LIMITS, MAX_FORGET_BIAS, Architecture, Readout
 from birnn_cli.reader import Reader
 
@@ -130,18 +130,18 @@ class Recipe:
         for own in fields(self):
             check_value(Recipe, own.name, getattr(self, own.name))
         if self.steps < 1:
-            raise ConfigError(
+            raise UsageError(
                 f"--samples {self.samples} at --batch-size {self.batch_size} makes no step: "
                 f"--samples is an exclusive bound, expected {self.batch_size + 1} or more"
             )
         if self.dropout and self.layers == 1:
-            raise ConfigError(
+            raise UsageError(
                 f"--dropout {self.dropout} has no effect in a network of one layer, since it drops "
                 "units between layers: take --dropout 0, or, without --init, --layers 2 or more"
             )
         mixed = self.mix_strokes, self.mix_outliers
         if sum(round(fraction * self.batch_size) for fraction in mixed) >= self.batch_size:
-            raise ConfigError(
+            raise UsageError(
                 f"--mix-strokes {mixed[0]} and --mix-outliers {mixed[1]} leave no room for the data "
                 f"set in a batch of {self.batch_size}: take smaller fractions, or --dataset strokes"
             )

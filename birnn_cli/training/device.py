@@ -1,11 +1,12 @@
 """Where training computes, and how exactly."""
 
 import os
+import re
 
 import torch
 from torch import Tensor
 
-from birnn_cli.errors import ConfigError
+from birnn_cli.errors import ConfigError, UsageError
 from birnn_cli.runs.recipes import Precision
 
 
@@ -13,7 +14,8 @@ def resolve_device(wanted: str) -> torch.device:
     """The device that `auto`, `cpu`, `cuda`, `cuda:N` or `mps` means on this machine.
 
     Raises:
-        ConfigError: No such device, or none that works here.
+        UsageError: There is no such device anywhere.
+        ConfigError: There is none that works here.
     """
     if wanted == "auto":
         wanted = "cpu"
@@ -21,10 +23,10 @@ def resolve_device(wanted: str) -> torch.device:
             wanted = "cuda"
         elif torch.backends.mps.is_available():
             wanted = "mps"
+    if not re.fullmatch(r"cpu|mps|cuda(:\d{1,3})?", wanted):
+        raise UsageError(f"device is {wanted!r}, expected auto, cpu, cuda, cuda:N or mps")
     try:
         device = torch.device(wanted)
-        if device.type not in ("cpu", "cuda", "mps"):
-            raise RuntimeError("of a kind that nothing is trained on")
         if device.type == "cuda" and device.index is None:
             device = torch.device("cuda", 0)
         torch.zeros(1, device=device)

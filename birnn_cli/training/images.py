@@ -10,6 +10,7 @@ import numpy as np
 
 from birnn_cli.data import outliers, strokes
 from birnn_cli.data.datasets import STROKES_SIZES, DataSet, default_data_dir, open_or_fall_back
+from birnn_cli.data.published import PUBLISHED
 from birnn_cli.errors import RunError
 from birnn_cli.reader import Reader
 from birnn_cli.runs.recipes import RunConfig
@@ -33,7 +34,9 @@ class DataSets:
     def open(self, name: str, reader: Reader | None = None) -> DataSet:
         """A data set by its name; `auto` is MNIST, or drawn digits where that cannot be had."""
         if name not in self._opened:
-            data_dir = default_data_dir() if self.data_dir is None else Path(self.data_dir)
+            data_dir = Path() if self.data_dir is None else Path(self.data_dir)
+            if self.data_dir is None and name in ("auto", *PUBLISHED):  # others are not kept anywhere
+                data_dir = default_data_dir(self.warn)
             data = open_or_fall_back(name, data_dir, reader, self.on_download, self.warn)
             name = data.name
             self._opened[name] = data

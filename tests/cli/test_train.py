@@ -111,6 +111,7 @@ def test_progress_is_plain_rows_in_a_pipe_and_the_result_alone_is_stdout(
         "checkpoint",
     ]
     assert "training on mnist, cpu, 1 thread, in runs/notebook-1" in done.err
+    assert "`birnn eval --all`" in done.err and "`birnn predict PICTURE`" in done.err
     assert "on 5,000 validation images" in done.err
     assert "\x1b" not in done.out + done.err and "\r" not in done.err
     quiet = run_birnn("train", "--dataset", "mnist", *SHORT, "-q", cwd=tmp_path, **data)
