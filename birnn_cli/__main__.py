@@ -11,9 +11,11 @@ def main() -> None:
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
     try:
-        if isinstance(sys.stdout, io.TextIOWrapper):  # a character that its encoding lacks is escaped
-            sys.stdout.reconfigure(errors="backslashreplace")
         from birnn_cli.cli.app import app
+
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # a plain character for one that its encoding lacks
+                stream.reconfigure(errors="plain")
 
         app(prog_name="birnn")
     except KeyboardInterrupt:  # Ctrl-C before a command has begun, while Python still imports

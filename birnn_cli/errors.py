@@ -14,10 +14,6 @@ class BirnnError(Exception):
         cls.code = code or cls.code
 
 
-class UsageError(BirnnError, code="usage"):
-    """What was asked for can never be done, whatever the files hold."""
-
-
 class DataError(BirnnError, code="data"):
     """A data set is unknown, missing, damaged, or unfit for what was asked."""
 
@@ -48,6 +44,10 @@ class OutputError(BirnnError, code="output"):
 
 class ConfigError(BirnnError, code="config"):
     """Settings cannot work, or cannot work together."""
+
+
+class UsageError(ConfigError, code="usage"):
+    """What was asked for can never be done, whatever the files hold."""
 
 
 class ExportError(BirnnError, code="export"):

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from birnn_cli.cores import usable_cores
 from birnn_cli.errors import BirnnError, ConfigError
 from birnn_cli.network import numpy_engine
 from birnn_cli.network.rows import to_rows
@@ -154,7 +155,7 @@ def predict(
         return
     from birnn_cli import workers  # takes long to load, and one picture needs none
 
-    jobs = jobs or workers.usable_cores()
+    jobs = jobs or usable_cores()
     message = "reading it ended the process: it crashed, or was killed, perhaps for want of memory"
     lost = partial(_failed, code="internal", message=message)
     with closing(workers.in_order(work, chain(first, chunks), jobs, lost)) as predictions:

@@ -15,16 +15,10 @@ from itertools import islice
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
+from birnn_cli.cores import limit_reading_threads
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
-
-# Each process computes on one core: more threads of these libraries would only wait for each other.
-THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
-
-
-def usable_cores() -> int:
-    """The CPU cores that this process may use, of those that the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_order(
@@ -119,7 +113,7 @@ _state: dict[str, Any] = {}  # in a process of a pool: its work, pickled and loa
 
 def _begin(pickled: bytes, receiver: Any) -> None:
     """Get a new process ready: one thread, no Ctrl-C, an end when the pool is closed."""
-    os.environ |= dict.fromkeys(THREAD_LIMITS, "1")  # read when NumPy and OpenCV load, with the work
+    limit_reading_threads(1)  # NumPy and OpenCV load with the work
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def end_with_the_pool() -> None:

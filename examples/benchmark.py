@@ -3,6 +3,8 @@
 The plain loop is what a textbook writes: a bidirectional `nn.LSTM` of 128 units, batches of 128,
 float32, Adam, the last row's outputs. All train on the same images in memory, measured in turn; the
 notebook's recipe and the plain loop also show loss and accuracy every ten steps, on the same network.
+The notebook's speed is also given as a fraction of what its matrix products alone take on the same
+threads: what the hardware allows.
 
 python examples/benchmark.py [PAIRS (5)] [SECONDS a measurement (4)]
 
@@ -37,6 +39,7 @@ from birnn_cli.training import augment
 from birnn_cli.training.device import resolve_precision
 from birnn_cli.training.distributed import joined_group
 from birnn_cli.training.loop import TrainingLoop
+from birnn_cli.training.threads import Threads, default_threads, torch_threads
 
 CPU = torch.device("cpu")
 BATCH_SIZE, DISPLAY_STEP = 128, 10
@@ -74,6 +77,35 @@ def ours(training: TrainingLoop, seconds: float) -> float:
         if time.perf_counter() - started >= seconds:
             break
     return (training.step - first) * training.recipe.batch_size / (time.perf_counter() - started)
+
+
+def matrix_products(threads: Threads, seconds: float) -> float:
+    """Images a second of the products of the notebook's steps alone, shared by threads as they are.
+
+    Those of the rows and of the outputs before with the weights, of the top rows backwards and of the
+    head; and twice as many for the gradients, by inputs and by weights, but for what needs none.
+    """
+    images = threads.part_size(BATCH_SIZE)
+
+    def products() -> None:
+        rows, gates = torch.ones(28 * images, 28), torch.ones(28 * images, 512)
+        outputs, states = torch.ones(images, 128), torch.ones(28 * images, 128)
+        by_rows, by_outputs = torch.ones(28, 512), torch.ones(128, 512)
+        last, features, head = torch.ones(images, 512), torch.ones(images, 256), torch.ones(256, 10)
+        logits = torch.ones(images, 10)
+        with torch.no_grad():
+            for _ in range(10):
+                _ = rows @ by_rows, rows.T @ gates, states.T @ gates  # forwards: inputs; both gradients
+                for _ in range(28):
+                    _ = outputs @ by_outputs, last @ by_outputs.T  # forwards: recurrence; its gradient
+                _ = rows[:images] @ by_rows, rows[:images].T @ last  # backwards: one step
+                _ = features @ head, features.T @ logits, logits @ head.T
+
+    started, steps, parts = time.perf_counter(), 0, -(-BATCH_SIZE // images)
+    while time.perf_counter() - started < seconds:
+        threads.map(products, parts * [()])
+        steps += 10
+    return steps * BATCH_SIZE / (time.perf_counter() - started)
 
 
 def where_the_time_goes(training: TrainingLoop, seconds: float) -> dict[str, float]:
@@ -119,21 +151,33 @@ def main(pairs: int = 5, seconds: float = 4.0) -> None:
     """Measure every recipe in turn with the plain loop; print medians."""
     images, labels = strokes.sample("train", 20_000)
     tensors = torch.from_numpy(images), torch.from_numpy(labels)
-    threads = torch.get_num_threads()
-    print(f"torch {torch.__version__}, Python {platform.python_version()}, {threads} threads")
+    threads = Threads(default_threads())
+    print(f"torch {torch.__version__}, Python {platform.python_version()}, {threads.number} threads")
     plain(*tensors, seconds)  # warm up
     for name, recipe in RECIPES.items():
         recipe = recipe.override(
             {"samples": 10**9, "precision": resolve_precision(recipe.precision, CPU)}
         )
-        training = TrainingLoop(recipe, 10, 0, CPU, (images, labels), (images[:100], labels[:100]))
+        training, alone = (
+            TrainingLoop(recipe, 10, 0, CPU, (images, labels), (images[:100], labels[:100]), threads=n)
+            for n in (threads.number, 1)
+        )
         ours(training, seconds)  # warm up
         rates = [(ours(training, seconds), plain(*tensors, seconds)) for _ in range(pairs)]
         rate, textbook = (statistics.median(column) for column in zip(*rates, strict=True))
         ratio = statistics.median(one / other for one, other in rates)
-        print(f"{name}: {rate:,.0f} images/s, {ratio:.2f} of plain nn.LSTM's {textbook:,.0f}")
-        parts = where_the_time_goes(training, seconds)
-        print("  " + ", ".join(f"{part} {share:.1%}" for part, share in parts.items()))
+        line = f"{name}: {rate:,.0f} images/s, {ratio:.2f} of plain nn.LSTM's {textbook:,.0f}"
+        if name == "notebook":
+            with torch_threads(1):
+                bounds = [
+                    (ours(training, seconds), matrix_products(threads, seconds)) for _ in range(pairs)
+                ]
+            bound = statistics.median(most for _, most in bounds)
+            ratio = statistics.median(one / most for one, most in bounds)
+            line += f", {ratio:.2f} of its matrix products' {bound:,.0f}"
+        print(line)
+        parts = where_the_time_goes(alone, seconds)
+        print("  on one thread: " + ", ".join(f"{part} {share:.1%}" for part, share in parts.items()))
 
 
 def rate(batch_size: int, hidden_size: int, seconds: float) -> None:

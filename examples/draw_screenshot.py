@@ -27,7 +27,7 @@ THREE += [(0.1, 0.02), (0.19, 0.13), (0.15, 0.26), (0.02, 0.34), (-0.12, 0.33), 
 
 def main() -> None:
     """Write the page and the screenshot."""
-    export(checkpoint.load(folders.SHIPPED), PAGE)
+    export(checkpoint.load(folders.SHIPPED), PAGE, "html")
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):

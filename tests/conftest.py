@@ -46,7 +46,8 @@ def run_birnn(*arguments: object, cwd: Path, stdin: bytes | None = None, **envir
         timeout=300,
         check=False,
     )
-    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+    encoding = environment.get("PYTHONIOENCODING", "utf-8")
+    return Done(done.returncode, done.stdout.decode(encoding), done.stderr.decode(encoding))
 
 
 def child_environment(cwd: Path, **more: str) -> dict[str, str]:
@@ -98,7 +99,9 @@ def make_network(
         for name, shape in config.architecture.parameter_shapes().items()
     }
     return Checkpoint(
-        metadata=CheckpointMetadata(config=config, step=1, samples=1, complete=True),
+        metadata=CheckpointMetadata(
+            config=config, step=1, samples=config.recipe.batch_size, complete=True
+        ),
         weights=weights,
         training={},
     )

@@ -1,6 +1,9 @@
 """Outputs: nothing of the user's is overwritten unasked, and what is read never."""
 
+import os
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -81,3 +84,20 @@ def test_the_longest_name_that_a_file_may_have_is_written(tmp_path: Path) -> Non
         file = tmp_path / ("x" * 250 + ".json")
         write_atomically(file, b"whole", durable=durable)
         assert file.read_bytes() == b"whole" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_on_macos_the_disks_own_cache_is_written_out_where_the_file_system_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[object] = []
+
+    def control(descriptor: int, command: int) -> None:
+        calls.append(command)
+        if len(calls) > 1:
+            raise OSError(45, "Operation not supported")
+
+    monkeypatch.setitem(sys.modules, "fcntl", SimpleNamespace(fcntl=control, F_FULLFSYNC=51))
+    monkeypatch.setattr("birnn_cli.files.sys.platform", "darwin")
+    monkeypatch.setattr(os, "fsync", calls.append)
+    write_atomically(tmp_path / "file", b"whole")
+    assert calls[:2] == [51, 51] and len(calls) == 3  # the file, then its folder, by the second road

@@ -1,23 +1,70 @@
 """The command line: its commands as a table of contents."""
 
-from typing import Annotated
+import sys
+from typing import Annotated, Any
 
 import typer
+from typer._click.exceptions import UsageError
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
+from birnn_cli.cli import console
 from birnn_cli.cli.evaluate import evaluate
+from birnn_cli.cli.exits import ExitCode
 from birnn_cli.cli.export import export
 from birnn_cli.cli.info import info
-from birnn_cli.cli.options import option
+from birnn_cli.cli.options import flag
 from birnn_cli.cli.predict import predict
 from birnn_cli.cli.train import train
 from birnn_cli.version import __version__
 
+
+def _without_types(params: list[Any]) -> list[Any]:
+    """Parameters whose help names no Python type: a flag has no value, an argument its own name."""
+    for each in params:
+        if isinstance(each, TyperArgument) or each.is_flag:
+            each.display_type_rich = lambda ctx: ""
+    return params
+
+
+class Command(TyperCommand):
+    """A command whose help is for people."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """The parameters, as the help shows them."""
+        return _without_types(super().get_params(ctx))
+
+
+class Commands(TyperGroup):
+    """The commands; what their parser refuses is one line on stderr, as every other error is."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """The parameters, as the help shows them."""
+        return _without_types(super().get_params(ctx))
+
+    def main(self, *args: Any, **settings: Any) -> None:
+        """Run the command line and exit."""
+        settings["standalone_mode"] = False  # Typer's own reports take a panel of five lines
+        try:
+            code = super().main(*args, **settings)
+        except UsageError as error:
+            path = error.ctx.command_path if error.ctx else "birnn"
+            if isinstance(error, typer.BadParameter) and error.message:
+                message = f"{error.param.opts[0]}: " if error.param else ""
+                message += error.message
+            else:
+                text = error.format_message().rstrip(".")
+                message = f"{text[0].lower()}{text[1:]}: see {path} --help"
+            console.note(f"{path}: {message}")
+            code = error.exit_code
+        sys.exit(code or 0)
+
+
 app = typer.Typer(
-    epilog="Examples:  birnn train  ·  birnn eval --all  ·  birnn predict digit.png  ·  "
+    cls=Commands,
+    epilog="Examples:\n\nbirnn train\n\nbirnn eval --all\n\nbirnn predict digit.png\n\n"
     "birnn predict scans/ --json",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
-    no_args_is_help=True,
 )
 
 
@@ -27,17 +74,21 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def birnn(
+    context: typer.Context,
     version: Annotated[
-        bool, option("Show the version.", "--version", callback=_show_version, is_eager=True)
+        bool, flag("Show the version.", "--version", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
     """A bidirectional LSTM reads an image of a digit row by row and says which digit it is."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), nl=False)
+        raise typer.Exit(ExitCode.USAGE)
 
 
-app.command()(train)
-app.command("eval")(evaluate)
-app.command()(predict)
-app.command()(info)
-app.command()(export)
+app.command(cls=Command)(train)
+app.command("eval", cls=Command)(evaluate)
+app.command(cls=Command)(predict)
+app.command(cls=Command)(info)
+app.command(cls=Command)(export)

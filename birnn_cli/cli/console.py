@@ -5,6 +5,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from birnn_cli.runs.recipes import RECIPES
@@ -47,14 +48,14 @@ def result_json(values: dict[str, Any]) -> None:
     result(json.dumps(values, allow_nan=False))
 
 
-def pixel_text(levels: Iterable[int]) -> str:
-    """A row of grey levels, 0 to 255, as text: two characters a pixel, the fuller the lighter."""
-    return "".join(2 * " .:-=+*#%@"[level * 9 // 255] for level in levels).rstrip()
+def pixel_text(levels: Iterable[int], width: int = 2) -> str:
+    """A row of grey levels, 0 to 255, as text: `width` characters a pixel, the fuller the lighter."""
+    return "".join(width * " .:-=+*#%@"[level * 9 // 255] for level in levels).rstrip()
 
 
-def sparkline(values: Sequence[float]) -> str:
+def sparkline(values: Sequence[float], width: int = SPARKLINE_WIDTH) -> str:
     """Numbers in their order as blocks, the lowest ▁ and the highest █; many are averaged in groups."""
-    width = min(len(values), SPARKLINE_WIDTH)
+    width = min(len(values), width)
     edges = [k * len(values) // width for k in range(width + 1)]
     means = [sum(values[start:end]) / (end - start) for start, end in pairwise(edges)]
     low, span = min(means), (max(means) - min(means)) or 1.0
@@ -63,6 +64,7 @@ def sparkline(values: Sequence[float]) -> str:
 
 def show_curves(rows: Sequence[Mapping[str, float]]) -> None:
     """Show first value, curve and last value of each metric in the rows of `metrics.jsonl`."""
+    width = max(1, min(SPARKLINE_WIDTH, get_terminal_size().columns - 40))  # beside the numbers
     for name in ("loss", "accuracy", "validation_loss", "validation_accuracy"):
         values = [row[name] for row in rows if name in row]
         if len(values) < 2:
@@ -72,7 +74,7 @@ def show_curves(rows: Sequence[Mapping[str, float]]) -> None:
         # a loss is drawn on a logarithmic scale
         curve = values if is_accuracy else [math.log(max(value, 1e-9)) for value in values]
         label = name.replace("_", " ")
-        result(f"{label:<20}{first:>8} {sparkline(curve):<{SPARKLINE_WIDTH}} {last}")
+        result(f"{label:<20}{first:>8} {sparkline(curve, width):<{width}} {last}")
 
 
 def show_training(done: "TrainResult") -> None:
@@ -90,7 +92,7 @@ def show_training(done: "TrainResult") -> None:
 
 
 def show_evaluation(scores: "Evaluation", heading: str) -> None:
-    """Show scores on stdout, with a confusion matrix where it fits 80 columns."""
+    """Show scores on stdout, with a confusion matrix where it fits the terminal."""
     low, high = scores.ci95
     result(heading)
     result(
@@ -98,8 +100,7 @@ def show_evaluation(scores: "Evaluation", heading: str) -> None:
         f"(95 % interval {percent(low)} to {percent(high)})"
     )
     result(f"loss        {scores.loss:.4f} nats per image, calibration error {percent(scores.ece, 2)}")
-    if len(scores.per_class) <= MAX_TABLE_CLASSES:
-        _show_confusion(scores)
+    if len(scores.per_class) <= MAX_TABLE_CLASSES and _show_confusion(scores):
         return
     for each in scores.per_class:
         accuracy = "–" if each.accuracy is None else percent(each.accuracy)
@@ -111,7 +112,8 @@ def show_evaluation(scores: "Evaluation", heading: str) -> None:
         result(f"{n:>6,} × {scores.per_class[i].label} read as {scores.per_class[j].label}")
 
 
-def _show_confusion(scores: "Evaluation") -> None:
+def _show_confusion(scores: "Evaluation") -> bool:
+    """Show the confusion matrix where it fits the width there is; returns whether it did."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -130,7 +132,11 @@ def _show_confusion(scores: "Evaluation") -> None:
         ]
         accuracy = "–" if each.accuracy is None else percent(each.accuracy)
         table.add_row(Text(printable(each.label)), *cells, accuracy)
-    Console().print(table)
+    console = Console()
+    if console.measure(table, options=console.options.update(width=1000)).maximum > console.width:
+        return False
+    console.print(table)
+    return True
 
 
 def show_info(values: dict[str, Any]) -> None:

@@ -3,13 +3,25 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from birnn_cli.cli.exits import reporting
-from birnn_cli.cli.options import AsJson, CheckpointPath, DataDir, Quiet, option
+from birnn_cli.cli.options import (
+    AsJson,
+    CheckpointPath,
+    DataDir,
+    Quiet,
+    Threads,
+    choice,
+    flag,
+    number,
+    option,
+)
+from birnn_cli.cores import limit_reading_threads
 from birnn_cli.errors import BelowMinimumError
 
 if TYPE_CHECKING:
@@ -22,38 +34,59 @@ def evaluate(
     samples: Annotated[
         int | None,
         option(
-            "Score the first N images.", "--samples", "-n", default=str(DEFAULT_N), metavar="N", min=1
+            "Score the first N images.",
+            "--samples",
+            "-n",
+            default=DEFAULT_N,
+            metavar="N",
+            parser=number(int, 1, inf),
         ),
     ] = None,
-    whole: Annotated[bool, option("Score all images of the split.", "--all")] = False,
+    whole: Annotated[bool, flag("Score all images of the split.", "--all")] = False,
     split: Annotated[
         Literal["test", "validation", "all"],
-        option("Which images to score; all, for a folder, are all that it holds."),
+        option(
+            "Which images to score: test, validation, or all that a folder holds.",
+            default="test",
+            metavar="NAME",
+            **choice("test", "validation", "all"),
+        ),
     ] = "test",
     dataset: Annotated[
         str | None,
-        option("The data set: a name or a folder, as for train.", default="what it was trained on"),
+        option(
+            "The data set: a name or a folder, as for train.",
+            default="what it was trained on",
+            metavar="NAME",
+        ),
     ] = None,
     data_dir: DataDir = None,
     min_accuracy: Annotated[
         float | None,
-        option("Exit with code 3 if the accuracy is below X (0 to 1).", metavar="X", min=0, max=1),
+        option(
+            "Exit with code 3 if the accuracy is below X (0 to 1).",
+            metavar="X",
+            parser=number(float, 0, 1),
+        ),
     ] = None,
     report_dir: Annotated[
-        Path | None, option("Write a page with pictures of the result to this folder.", "--report")
+        Path | None,
+        option("Write a page with pictures of the result to this folder.", "--report", metavar="DIR"),
     ] = None,
     force: Annotated[
-        bool, option("Let --report write to a folder that holds files already.", "--force")
+        bool, flag("Let --report write to a folder that holds files already.", "--force")
     ] = False,
+    threads: Threads = None,
     checkpoint: CheckpointPath = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Score a network on the first images of the test set, or on all of them."""
     if whole and samples is not None:
-        raise typer.BadParameter("--all and --samples exclude each other.")
+        raise typer.BadParameter("--all and --samples exclude each other: leave one of them out")
     if split == "all" and samples is not None:
-        raise typer.BadParameter("--split all and --samples exclude each other.")
+        raise typer.BadParameter("--split all and --samples exclude each other: leave one of them out")
+    limit_reading_threads(threads)
     with reporting("eval", as_json=as_json) as results:
         from birnn_cli import evaluation
         from birnn_cli.cli import console, progress
@@ -73,7 +106,7 @@ def evaluate(
             check_output(report_dir, "--report", force=True, inputs=read_too, folder=True)
         reader = None if name in datasets.NAMES else network.config.reader
         with progress.download(quiet=quiet) as show_download:
-            where = data_dir or datasets.default_data_dir()
+            where = data_dir or datasets.default_data_dir(note)
             data = datasets.open_data_set(name, where, reader, show_download)
         if data.folder is not None:
             _show_folder(data.folder, split, note)

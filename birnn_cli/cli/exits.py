@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -17,6 +18,7 @@ from birnn_cli.errors import (
     BirnnError,
     InterruptedRunError,
     OtherProcessError,
+    RunError,
     UsageError,
 )
 
@@ -68,6 +70,7 @@ def reporting(command: str, *, as_json: bool) -> Iterator[dict[str, Any]]:
     # Pillow warns of what it repairs in damaged files; only the prediction or the error matters.
     warnings.filterwarnings("ignore", module="PIL")
     try:
+        _check_current_folder()
         yield results
         if as_json and results:
             console.result_json({"command": command, "status": "ok", **results})
@@ -89,6 +92,14 @@ def reporting(command: str, *, as_json: bool) -> Iterator[dict[str, Any]]:
     except OSError:  # stdout itself failed, on a full disk perhaps: stderr has the message
         _give_up_stdout()
     raise typer.Exit(exit_code)
+
+
+def _check_current_folder() -> None:
+    """Refuse a current folder that was deleted: no file can be found from it, and torch would abort."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise RunError("the current folder was deleted: change to one that exists (cd)") from None
 
 
 def _give_up_stdout() -> None:

@@ -74,16 +74,17 @@ def print_rows(explanation: Explanation) -> None:
     result("row t: the likeliest class from rows 0..t alone, and from rows t..27 alone;")
     result(f"how far log p({label}) drops without row t, in nats (above 0: the row speaks for {label})")
     result(f" t  {'0..t':>{width + 5}}  {'t..27':>{width + 5}}  {'drop':>8}")
+    # Two characters a pixel make a square; a narrow terminal has room for one.
+    pixel = 1 if console.is_terminal and console.width < 2 * (width + 5) + 16 + 2 * 28 else 2
     largest = explanation.drops.max()
     for row, levels in enumerate(explanation.pixels.tolist()):
         drop = explanation.drops[row]
         parts = f"{likeliest(explanation.first_rows[row])}  {likeliest(explanation.last_rows[row])}"
         text = f"{row:>2}  {parts}  {round(drop, 4) + 0.0:+8.4f}"  # + 0.0 turns -0 into 0
         if console.color_system is None:
-            result(f"{text}  {pixel_text(levels)}".rstrip())
+            result(f"{text}  {pixel_text(levels, pixel)}".rstrip())
             continue
         line = Text(f"{text}  ", "bold" if drop == largest > 0 else "")
         for level in levels:
-            line.append("  ", f"on rgb({level},{level},{level})")
-        # On a narrow terminal the right margin of the picture is cut.
+            line.append(" " * pixel, f"on rgb({level},{level},{level})")
         console.print(line, no_wrap=True, overflow="crop")

@@ -1,25 +1,27 @@
 """`birnn export`: write a network to a file that works without birnn."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from birnn_cli.cli.exits import reporting
-from birnn_cli.cli.options import AsJson, CheckpointPath, Quiet, option
+from birnn_cli.cli.options import AsJson, CheckpointPath, Quiet, choice, flag, option
 
 
 def export(
     file: Annotated[Path, typer.Argument(help="The file to write.", metavar="FILE")],
     file_format: Annotated[
-        Literal["onnx", "html"] | None,
+        str | None,
         option(
             "onnx: for other programs; html: a page to draw on.",
             "--format",
             default="by the file's ending",
+            metavar="NAME",
+            **choice("onnx", "html"),
         ),
     ] = None,
-    force: Annotated[bool, option("Replace the file if it exists.", "--force")] = False,
+    force: Annotated[bool, flag("Replace the file if it exists.", "--force")] = False,
     checkpoint: CheckpointPath = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -28,13 +30,14 @@ def export(
     with reporting("export", as_json=as_json) as results:
         from birnn_cli import files
         from birnn_cli.cli import console
-        from birnn_cli.export import export
+        from birnn_cli.export import export, format_of
         from birnn_cli.runs import folders
 
+        file_format = format_of(file, file_format)
         path, network = folders.find_checkpoint(checkpoint, console.note_unless(quiet))
         files.check_output(file, "file", force=force, inputs=[path])
-        written = export(network, file, file_format)
+        export(network, file, file_format)
         size = file.stat().st_size
-        results |= {"checkpoint": str(path), "file": str(file), "format": written, "bytes": size}
+        results |= {"checkpoint": str(path), "file": str(file), "format": file_format, "bytes": size}
         if not as_json:
-            console.result(f"{file}: {written}, {size:,} bytes")
+            console.result(f"{file}: {file_format}, {size:,} bytes")

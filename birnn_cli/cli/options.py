@@ -1,26 +1,71 @@
 """The options that several commands have, and those that `train` has for the values of a recipe."""
 
+import contextlib
 import inspect
 from collections.abc import Callable
 from dataclasses import Field, fields
+from math import inf, nan
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
 
 import typer
 
 from birnn_cli.errors import ConfigError
-from birnn_cli.runs.recipes import Recipe, check_value
+from birnn_cli.runs.recipes import NETWORK_VALUES, Recipe, check_value
+
+# Values that hardly anybody changes: the help shows them last.
+RARE = ("beta1", "beta2", "epsilon", "forget_bias", "head_std")
+# The panels of the help of `train`, in their order.
+RUN, DATA, NETWORK, LEARNING, AUGMENTATION = "Run", "Data", "Network", "Learning", "Augmentation"
 
 
-def option(help_text: str, *names: str, default: str | bool = True, **settings: Any) -> Any:
-    """An option of a command; `default` is shown: a text, or whether the signature's value is."""
-    return typer.Option(*names, help=help_text, show_default=default, **settings)
+def option(help_text: str, *names: str, default: object = None, metavar: str, **settings: Any) -> Any:
+    """An option with a value, of which `metavar` says the kind; a `default` is told in the help text."""
+    shown = "" if default is None else f" (default: {default})"
+    return typer.Option(*names, help=help_text + shown, show_default=False, metavar=metavar, **settings)
 
 
-def positive(value: float | None) -> float | None:
-    """Check that an option's value is finite and above 0: Typer's own `min` lets 0, inf and nan pass."""
-    if value is not None and not 0 < value < float("inf"):
-        raise typer.BadParameter(f"{value} is not a finite number above 0.")
+def flag(help_text: str, *names: str, **settings: Any) -> Any:
+    """An option without a value."""
+    return typer.Option(*names, help=help_text, show_default=False, **settings)
+
+
+def number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], Any]:
+    """A parser for numbers from `low` to `high`, both included, and finite."""
+    whole = "whole " if kind is int else ""
+    expected = f"{whole}number from {low:,}" + (f" to {high:,}" if high < inf else "")
+
+    def parse(text: str) -> int | float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = nan
+        if not (low <= value <= high and value < inf):
+            raise typer.BadParameter(f"found {text!r}, expected a {expected}")
+        return value
+
+    return parse
+
+
+def choice(*choices: str) -> dict[str, Any]:
+    """The settings of an option that takes one of these words."""
+
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise typer.BadParameter(f"found {text!r}, expected one of {', '.join(choices)}")
+        return text
+
+    return {"parser": parse, "autocompletion": lambda: list(choices)}
+
+
+def positive(text: str) -> float:
+    """Parse a number that is finite and above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = nan
+    if not 0 < value < inf:
+        raise typer.BadParameter(f"found {text!r}, expected a finite number above 0")
     return value
 
 
@@ -35,7 +80,7 @@ def parse_shard(text: str) -> Shard:
     """The shard that a text such as `3/8` names."""
     number, _, shards = text.partition("/")
     if not (number.isdecimal() and shards.isdecimal() and 1 <= int(number) <= int(shards)):
-        raise typer.BadParameter(f"{text!r} is no shard: expected I/N with 1 <= I <= N, such as 3/8.")
+        raise typer.BadParameter(f"found {text!r}, expected I/N with 1 <= I <= N, such as 3/8")
     return Shard(int(number), int(shards))
 
 
@@ -46,50 +91,77 @@ def with_recipe_values(command: Callable[..., None]) -> Callable[..., None]:
     """
     signature = inspect.signature(command)
     *own, _ = signature.parameters.values()
-    own += map(_recipe_parameter, fields(Recipe))
+    order = (RUN, NETWORK, LEARNING, AUGMENTATION)
+    own += map(
+        _recipe_parameter,
+        sorted(fields(Recipe), key=lambda value: (order.index(_panel(value.name)), value.name in RARE)),
+    )
     command.__signature__ = signature.replace(parameters=own)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in own}
     return command
 
 
+def _panel(value: str) -> str:
+    """The panel of the help that shows a value of a recipe."""
+    if value in NETWORK_VALUES or value in ("dropout", "head_std"):
+        return NETWORK
+    if value in ("augment", "mix_strokes", "mix_outliers"):
+        return AUGMENTATION
+    return RUN if value in ("display_step", "validate_step") else LEARNING
+
+
 def _recipe_parameter(value: "Field[Any]") -> inspect.Parameter:
     """The parameter for one value of a recipe; its field has the help text and the default."""
-    default, shown, metavar = value.default, str(value.default), None
-    if isinstance(default, bool):
-        shown = "yes" if default else "no"
-    elif isinstance(default, int | float):
-        shown, metavar = f"{default:,}", "N" if isinstance(default, int) else "X"
+    kind = get_type_hints(Recipe)[value.name]
+    settings: dict[str, Any] = {"rich_help_panel": _panel(value.name)}
+    if kind is bool:
+        made = flag(value.metadata["help"], **settings)
+    else:
 
-    def check(given: Any) -> Any:  # refuses what the recipe would refuse, in the same words
-        if given is not None:
+        def parse(text: str) -> Any:  # refuses what the recipe would refuse, in the same words
+            found: Any = text
+            with contextlib.suppress(ValueError):
+                found = kind(text) if kind in (int, float) else text
             try:
-                check_value(Recipe, value.name, given)
+                check_value(Recipe, value.name, found)
             except ConfigError as error:
-                raise typer.BadParameter(f"{error}.") from None
-        return given
+                expected = str(error).rpartition(", expected ")[2]
+                raise typer.BadParameter(f"found {text!r}, expected {expected}") from None
+            return found
 
-    panel = "Override the recipe (shown: the values of notebook)"
-    settings = {"metavar": metavar, "callback": check, "rich_help_panel": panel}
-    made = option(value.metadata["help"], default=shown, **settings)
-    annotation: Any = Annotated[get_type_hints(Recipe)[value.name] | None, made]
-    kind = inspect.Parameter.KEYWORD_ONLY
-    return inspect.Parameter(value.name, kind, default=None, annotation=annotation)
+        settings["parser"] = parse
+        if choices := get_args(kind):
+            settings["autocompletion"] = lambda: list(choices)
+        shown = f"{value.default:,}" if kind in (int, float) else value.default
+        metavar = {int: "N", float: "X"}.get(kind, "NAME")
+        made = option(value.metadata["help"], default=shown, metavar=metavar, **settings)
+    annotation: Any = Annotated[kind | None, made]
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(value.name, keyword, default=None, annotation=annotation)
 
 
 DataDir = Annotated[
     Path | None,
     option(
-        "The folder with the data sets, as torchvision lays it out; missing ones are downloaded to it.",
-        default="the user's cache folder",
+        "Where the data sets are, and missing ones are downloaded to.",
+        default="BIRNN_DATA_DIR, else the user's cache folder",
+        metavar="DIR",
         envvar="BIRNN_DATA_DIR",
+        show_envvar=False,
+        rich_help_panel=DATA,
     ),
 ]
 CheckpointPath = Annotated[
     Path | None,
     option(
         "A checkpoint file, a run folder, or the word shipped: the model that ships with birnn.",
-        default="the newest complete run under runs/, else the model that ships with birnn",
+        default="the newest complete run under runs/, else shipped",
+        metavar="PATH",
     ),
 ]
-AsJson = Annotated[bool, option("Print the result as JSON.", "--json")]
-Quiet = Annotated[bool, option("Show no progress and no notes.", "--quiet", "-q")]
+Threads = Annotated[
+    int | None,
+    option("Threads to compute with.", default="1", metavar="N", parser=number(int, 1, 1024)),
+]
+AsJson = Annotated[bool, flag("Print the result as JSON.", "--json")]
+Quiet = Annotated[bool, flag("Show no progress and no notes.", "--quiet", "-q")]

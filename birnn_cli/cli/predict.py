@@ -3,28 +3,50 @@
 import json
 import os
 from contextlib import ExitStack, closing
+from math import inf
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from birnn_cli.cli.exits import ExitCode, reporting
-from birnn_cli.cli.options import CheckpointPath, Shard, option, parse_shard
+from birnn_cli.cli.options import (
+    CheckpointPath,
+    Shard,
+    Threads,
+    choice,
+    flag,
+    number,
+    option,
+    parse_shard,
+)
+from birnn_cli.cores import limit_reading_threads
 
 
 def predict(
     paths: Annotated[
         list[str],
-        typer.Argument(help="Pictures, folders of them, or - for one on stdin.", metavar="PATH..."),
+        typer.Argument(help="Pictures, folders of them, or - for one on stdin.", metavar="PATH"),
     ],
-    top_k: Annotated[int, option("How many labels to name.", metavar="N", min=1)] = 1,
+    top_k: Annotated[
+        int,
+        option("How many labels to name.", default=1, metavar="N", parser=number(int, 1, inf)),
+    ] = 1,
     invert: Annotated[
-        Literal["auto", "yes", "no"], option("Ink is darker than paper (yes), lighter (no).")
+        Literal["auto", "yes", "no"],
+        option(
+            "Ink is darker than paper (yes), lighter (no).",
+            default="auto",
+            metavar="WORD",
+            **choice("auto", "yes", "no"),
+        ),
     ] = "auto",
-    preview: Annotated[bool, option("Show the 28×28 that the network reads.", "--preview")] = False,
-    save_input: Annotated[Path | None, option("A folder for what the network reads, as PNG.")] = None,
+    preview: Annotated[bool, flag("Show the 28×28 that the network reads.", "--preview")] = False,
+    save_input: Annotated[
+        Path | None, option("A folder for what the network reads, as PNG.", metavar="DIR")
+    ] = None,
     save_stages: Annotated[
-        Path | None, option("A folder for the stages of reading each picture, as PNG.")
+        Path | None, option("A folder for the stages of reading each picture, as PNG.", metavar="DIR")
     ] = None,
     explain: Annotated[
         Path | None,
@@ -34,12 +56,14 @@ def predict(
         ),
     ] = None,
     several: Annotated[
-        bool, option("Read several digits side by side as one number.", "--several")
+        bool, flag("Read several digits side by side as one number.", "--several")
     ] = False,
-    output: Annotated[Path | None, option("A file for the predictions: .jsonl or .csv.")] = None,
-    force: Annotated[bool, option("Write into outputs that exist already.", "--force")] = False,
+    output: Annotated[
+        Path | None, option("A file for the predictions: .jsonl or .csv.", metavar="FILE")
+    ] = None,
+    force: Annotated[bool, flag("Write into outputs that exist already.", "--force")] = False,
     skip_existing: Annotated[
-        bool, option("Add to --output what it does not hold yet.", "--skip-existing")
+        bool, flag("Add to --output what it does not hold yet.", "--skip-existing")
     ] = False,
     shard: Annotated[
         Shard | None,
@@ -47,15 +71,21 @@ def predict(
     ] = None,
     jobs: Annotated[
         int | None,
-        option("Processes that read files.", default="the cores", metavar="N", min=1, max=1024),
+        option(
+            "Processes that read files.",
+            default="the cores",
+            metavar="N",
+            parser=number(int, 1, 1024),
+        ),
     ] = None,
+    threads: Threads = None,
     checkpoint: CheckpointPath = None,
-    as_json: Annotated[bool, option("Print JSON Lines: an object a picture.", "--json")] = False,
-    quiet: Annotated[bool, option("Print no notes.", "--quiet", "-q")] = False,
+    as_json: Annotated[bool, flag("Print JSON Lines: an object a picture.", "--json")] = False,
+    quiet: Annotated[bool, flag("Print no notes.", "--quiet", "-q")] = False,
 ) -> None:
     """Say which digit each picture shows."""
     if skip_existing and output is None:
-        raise typer.BadParameter("--skip-existing is about the file that --output names.")
+        raise typer.BadParameter("--skip-existing is about a file: add --output FILE")
     if (
         save_input is not None
         and save_stages is not None
@@ -65,6 +95,7 @@ def predict(
     if as_json and (preview or explain == Path("-")):
         shown = "--preview" if preview else "--explain -"
         raise typer.BadParameter(f"{shown} is for people, --json for programs: leave one of them out.")
+    limit_reading_threads(threads)
     with reporting("predict", as_json=as_json), ExitStack() as opened:
         from birnn_cli import prediction
         from birnn_cli.cli import console, outputs, predictions, progress

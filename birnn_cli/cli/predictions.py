@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from birnn_cli.cli.console import pixel_text, result
+from birnn_cli.optional import PACKAGES
 from birnn_cli.reader.decode import HEIC_ENDINGS
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def left_out(paths: Sequence[str], pages: Sequence[tuple[str, int]]) -> str | No
             f"{total:,} further {'page or frame' if total == 1 else 'pages or frames'} of {names}"
         )
     if any(name in HEIC_ENDINGS for name in others):
-        parts.append('for HEIC: pip install "birnn-cli[heic]"')
+        parts.append(f"for HEIC: pip install {PACKAGES['heic']}")
     return f"left out: {'; '.join(parts)}" if parts else None
 
 
@@ -69,12 +70,14 @@ def show_preview(pixels: "Pixels") -> None:
     from rich.text import Text
 
     console = Console()
-    if console.color_system is None:  # a pipe, or NO_COLOR
+    if console.color_system is None or console.options.ascii_only:  # a pipe, NO_COLOR, no half blocks
         for row in pixels.tolist():
             result(pixel_text(row))
         return
-    for upper, lower in zip(pixels[::2], pixels[1::2], strict=True):
-        line = Text()
-        for top, bottom in zip(upper.tolist(), lower.tolist(), strict=True):
-            line.append("▀", f"rgb({top},{top},{top}) on rgb({bottom},{bottom},{bottom})")
-        console.print(line, no_wrap=True, overflow="crop")
+    for left in range(0, pixels.shape[1], console.width):  # what does not fit goes below
+        part = pixels[:, left : left + console.width]
+        for upper, lower in zip(part[::2], part[1::2], strict=True):
+            line = Text()
+            for top, bottom in zip(upper.tolist(), lower.tolist(), strict=True):
+                line.append("▀", f"rgb({top},{top},{top}) on rgb({bottom},{bottom},{bottom})")
+            console.print(line)

@@ -10,7 +10,7 @@ from birnn_cli.cli.console import note, result
 from birnn_cli.text import percent, printable
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TimeRemainingColumn
 
     from birnn_cli.data.download import Report
     from birnn_cli.training.loop import StepResult
@@ -71,15 +71,25 @@ def download(*, quiet: bool) -> "AbstractContextManager[Report]":
     """A live display of a download; its function takes bytes done, and in all."""
     from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
 
-    return _bar("downloading", BarColumn(), DownloadColumn(), TransferSpeedColumn(), quiet=quiet)
+    return _bar(
+        "downloading", BarColumn(bar_width=None), DownloadColumn(), TransferSpeedColumn(), quiet=quiet
+    )
 
 
 def counting(*, quiet: bool) -> "AbstractContextManager[Report]":
     """A live count of images read; its function takes images done, and in all."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn
 
-    left = TimeRemainingColumn(compact=True)
-    return _bar("reading", BarColumn(), MofNCompleteColumn(), left, quiet=quiet)
+    count = TextColumn("{task.completed:,.0f}/{task.total:,.0f}")
+    return _bar("reading", BarColumn(bar_width=None), count, _time_left(), quiet=quiet)
+
+
+def _time_left() -> "TimeRemainingColumn":
+    """The time that a task still takes, which a narrow terminal does not squeeze out."""
+    from rich.progress import TimeRemainingColumn
+    from rich.table import Column
+
+    return TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True))
 
 
 @contextmanager
@@ -91,10 +101,11 @@ def answers(total: int) -> Iterator[Callable[[str], None]]:
     if total < MIN_PROGRESS:
         yield result
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn
 
-    rate_column, left = TextColumn("{task.fields[rate]:,.0f} files/s"), TimeRemainingColumn(compact=True)
-    columns = ("reading", BarColumn(), MofNCompleteColumn(), rate_column, left, "left")
+    count = TextColumn("{task.completed:,.0f}/{task.total:,.0f}")
+    rate_column = TextColumn("{task.fields[rate]:,.0f} files/s")
+    columns = ("reading", BarColumn(bar_width=None), count, rate_column, _time_left(), "left")
     waiting: list[str] = []
     done = 0
     with _display(*columns, auto_refresh=False, redirect_stdout=False, transient=True) as progress:
@@ -130,11 +141,11 @@ def answers(total: int) -> Iterator[Callable[[str], None]]:
 
 def show_steps(run: "Run", steps: "Iterable[StepResult]", *, quiet: bool) -> None:
     """Take all steps of a run, and show how far it is."""
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn
 
     count = TextColumn("step {task.completed:,.0f}/{task.total:,.0f}")
-    shown, left = TextColumn("{task.fields[figures]}"), TimeRemainingColumn(compact=True)
-    columns = (count, BarColumn(bar_width=None), shown, left, "left")
+    shown = TextColumn("{task.fields[figures]}")
+    columns = (count, BarColumn(bar_width=None), shown, _time_left(), "left")
     total, first, figures = run.total_steps, run.first_step, ""
     # Refreshed here, not by a thread of Rich's that would compete with the training.
     with _display(*columns, quiet=quiet, expand=True, auto_refresh=False) as progress:
@@ -146,10 +157,9 @@ def show_steps(run: "Run", steps: "Iterable[StepResult]", *, quiet: bool) -> Non
                 continue
             if step.batch is not None:
                 rate = clock.rate(step.step - first)
-                figures = (
-                    f"loss {step.batch.loss:.3f}  accuracy {percent(step.batch.accuracy)}  "
-                    f"{rate * run.config.recipe.batch_size:,.0f} images/s"
-                )
+                figures = f"loss {step.batch.loss:.3f}  accuracy {percent(step.batch.accuracy)}"
+                if not live or progress.console.width >= 80:
+                    figures += f"  {rate * run.config.recipe.batch_size:,.0f} images/s"
             if live and (clock.is_due() or step.step == total):
                 progress.update(task, completed=step.step, figures=figures, refresh=True)
             if step.validation is not None:

@@ -2,7 +2,9 @@
 
 import functools
 import os
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -59,9 +61,21 @@ class DataSet:
         return self.read(split, samples or size, mixed)
 
 
-def default_data_dir() -> Path:
-    """Where data sets are kept: the folder that BIRNN_DATA_DIR names, else the user's cache folder."""
-    return Path(os.environ.get("BIRNN_DATA_DIR") or platformdirs.user_cache_dir("birnn"))
+def default_data_dir(note: Callable[[str], None] = lambda message: None) -> Path:
+    """Where data sets are kept: the folder that BIRNN_DATA_DIR names, else the user's cache folder.
+
+    A user without a home to write to gets a temporary folder, which `note` is told of in a line.
+    """
+    if named := os.environ.get("BIRNN_DATA_DIR"):
+        return Path(named)
+    with suppress(RuntimeError, KeyError, OSError):  # the user has no name, and HOME is not set
+        folder = Path(platformdirs.user_cache_dir("birnn"))
+        made = next(path for path in (folder, *folder.parents) if path.is_dir())
+        if folder.is_absolute() and (made == folder or os.access(made, os.W_OK)):
+            return folder
+    folder = Path(tempfile.gettempdir(), f"birnn-{getattr(os, 'getuid', int)()}")
+    note(f"there is no home folder to keep data sets in: they go to {folder} (another: --data-dir)")
+    return folder
 
 
 def open_data_set(

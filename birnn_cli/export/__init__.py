@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from birnn_cli.errors import ConfigError
+from birnn_cli.errors import UsageError
 from birnn_cli.export.onnx import to_onnx
 from birnn_cli.export.page import to_html
 from birnn_cli.files import write_atomically
@@ -11,17 +11,25 @@ from birnn_cli.runs.checkpoint import Checkpoint
 WRITERS = {"onnx": to_onnx, "html": to_html}
 
 
-def export(checkpoint: Checkpoint, file: Path, file_format: str | None = None) -> str:
-    """Write a network to a file, and return the format: the one that is named, or the file's ending.
+def format_of(file: Path, file_format: str | None = None) -> str:
+    """The format of an exported file: the one that is named, or the file's ending.
 
     Raises:
-        ConfigError: The ending names no format, a library is missing, or the network is too large.
-        ExportError: The exported network's probabilities differ from birnn's.
+        UsageError: The ending names no format.
     """
     file_format = file_format or file.suffix.lower().removeprefix(".")
     if file_format not in WRITERS:
-        raise ConfigError(
+        raise UsageError(
             f"{file} says no format by its ending: expected .onnx or .html, or --format onnx or html"
         )
-    write_atomically(file, WRITERS[file_format](checkpoint))
     return file_format
+
+
+def export(checkpoint: Checkpoint, file: Path, file_format: str) -> None:
+    """Write a network to a file.
+
+    Raises:
+        ConfigError: A library is missing, or the network is too large.
+        ExportError: The exported network's probabilities differ from birnn's.
+    """
+    write_atomically(file, WRITERS[file_format](checkpoint))

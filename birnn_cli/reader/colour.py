@@ -1,10 +1,10 @@
 """Grey levels of a picture of any mode, such that its ink stands out."""
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from birnn_cli.reader import opencv as cv2
 from birnn_cli.reader.geometry import Pixels
 
 LUMA = (0.299, 0.587, 0.114)  # how bright red, green and blue are (ITU-R BT.601), as Pillow weighs them

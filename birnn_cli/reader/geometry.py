@@ -2,9 +2,10 @@
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from birnn_cli.reader import opencv as cv2
 
 Pixels = NDArray[np.uint8]
 FloatImage = NDArray[np.float32]
@@ -15,16 +16,15 @@ Box = tuple[int, int, int, int]
 WORKING_SIDE = 640  # pixels on the longer side of what is searched for ink: plenty for a digit of 20
 
 
-def resize_longer_side(
-    picture: NDArray[Any], side: int, enlarge: int = cv2.INTER_LINEAR
-) -> NDArray[Any]:
+def resize_longer_side(picture: NDArray[Any], side: int, *, nearest: bool = False) -> NDArray[Any]:
     """Resize a picture (height, width), uint8 or float32, so that its longer side has `side` pixels.
 
-    The shorter side keeps the proportions, but has at least one pixel. `enlarge` is OpenCV's
-    interpolation where the picture grows; where it shrinks, areas are averaged.
+    The shorter side keeps the proportions, but has at least one pixel. Where the picture grows, pixels
+    are interpolated, or the nearest one is repeated; where it shrinks, areas are averaged.
     """
     scale = side / max(picture.shape)
     height, width = (max(1, round(length * scale)) for length in picture.shape)
+    enlarge = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
     interpolation = cv2.INTER_AREA if scale < 1 else enlarge
     return np.asarray(cv2.resize(picture, (width, height), interpolation=interpolation))
 
@@ -42,5 +42,13 @@ def resize_mask(mask: Mask, shape: tuple[int, ...]) -> Mask:
 
 def bounding_box(mask: NDArray[Any]) -> Box:
     """The smallest box around all pixels of a mask (height, width) that are not 0, or four zeros."""
-    left, top, width, height = cv2.boundingRect((mask != 0).astype(np.uint8))
-    return left, top, left + width, top + height
+    ys, xs = (np.flatnonzero((mask != 0).any(axis=axis)).tolist() for axis in (1, 0))
+    return (xs[0], ys[0], xs[-1] + 1, ys[-1] + 1) if xs else (0, 0, 0, 0)
+
+
+def median(values: NDArray[Any]) -> float:
+    """The median of all values, nan of none; `np.median` would load NumPy's masked arrays for it."""
+    if not values.size:
+        return float("nan")
+    middle = (values.size - 1) // 2, values.size // 2
+    return float(np.partition(values, middle, axis=None)[middle[0] : middle[1] + 1].mean())

@@ -2,12 +2,18 @@
 
 from itertools import pairwise
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from birnn_cli.reader.geometry import FloatImage
-from birnn_cli.reader.light import MIN_CONTRAST, MIN_UNEVENLY_LIT_SIDE, border, otsu_threshold, paper_levels
+from birnn_cli.reader import opencv as cv2
+from birnn_cli.reader.geometry import FloatImage, median
+from birnn_cli.reader.light import (
+    MIN_CONTRAST,
+    MIN_UNEVENLY_LIT_SIDE,
+    border,
+    otsu_threshold,
+    paper_levels,
+)
 
 Mask = NDArray[np.uint8]
 PartStats = NDArray[np.int64]  # a row for each connected part: left, top, width, height, area, in pixels
@@ -53,7 +59,7 @@ def find_ink(contrast: FloatImage) -> Mask | None:
             break
         sigma = max(contrast.shape) * smoothing
         contrast = np.asarray(cv2.GaussianBlur(contrast, (0, 0), sigma), np.float32)
-        contrast -= np.median(paper_levels(contrast))
+        contrast -= median(paper_levels(contrast))
         threshold, ink_contrast, noise = _measure(contrast)
     if ink_contrast < max(MIN_CONTRAST, MIN_CONTRAST_IN_NOISE * noise):
         return None
@@ -82,9 +88,9 @@ def _measure(contrast: FloatImage) -> tuple[float, float, float]:
     ink, paper = contrast[contrast > threshold], paper_levels(contrast)
     # Below the paper's median there is only noise; above it there may be faint ink. The median deviation
     # times 1.4826 is the standard deviation of a normal distribution.
-    middle = float(np.median(paper))
-    noise = 1.4826 * (middle - float(np.median(paper[paper <= middle])))
-    return threshold, float(np.median(ink)) if len(ink) else 0.0, noise
+    middle = median(paper)
+    noise = 1.4826 * (middle - median(paper[paper <= middle]))
+    return threshold, median(ink) if len(ink) else 0.0, noise
 
 
 def _remove_ruled_lines(mask: Mask) -> Mask:

@@ -10,11 +10,11 @@ time of scikit-image and half the time of scipy.ndimage, and every prediction wa
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from birnn_cli.reader.geometry import FloatImage, Mask, Pixels, resize_mask, shrink
+from birnn_cli.reader import opencv as cv2
+from birnn_cli.reader.geometry import FloatImage, Mask, Pixels, median, resize_mask, shrink
 
 Invert = Literal["auto", "yes", "no"]  # whether ink is darker than paper; `auto` finds out
 SMALL_SIDE = 160  # pixels on the longer side at which strokes are measured, and the paper under them
@@ -82,7 +82,7 @@ def find_strokes(small: Pixels, is_dark: bool, mask: Mask | None = None) -> Stro
         and counts[number + 1] <= MAX_GROWTH * counts[number]
         and _pieces(contrasts[number] > level)[1][1:, 2:4].max() >= MIN_STROKE_LENGTH * min(small.shape)
         # A slash in a bold digit is as dark as the digit, whose strokes are wider; a shadow is paler.
-        and np.count_nonzero(contrasts[last] >= np.median(contrasts[number][clear[number]]))
+        and np.count_nonzero(contrasts[last] >= median(contrasts[number][clear[number]]))
         <= MAX_AS_DARK * counts[number]
     )
     return Strokes(is_dark, tuple(contrasts), clear, next(plateaus, last))
@@ -189,12 +189,12 @@ def subtract_paper(grey: FloatImage, is_dark: bool, mask: Mask | None = None) ->
         paper = np.asarray(cv2.resize(without_strokes, grey.shape[::-1]), np.float32)
         contrast = paper - grey if is_dark else grey - paper
         if is_dark:
-            usual = np.float32(np.median(paper if mask is None else paper[mask]))
+            usual = np.float32(median(paper if mask is None else paper[mask]))
             contrast *= usual / paper.clip(max(1.0, MIN_LEVEL * float(usual)), None)
     if mask is None:
-        return np.asarray(contrast - np.median(paper_levels(contrast)), np.float32)
+        return np.asarray(contrast - median(paper_levels(contrast)), np.float32)
     contrast = contrast.clip(0, None)  # along the edge of the mask, the paper is a mean with its outside
-    return np.where(mask, contrast - np.median(paper_levels(contrast[mask])), np.float32(0))
+    return np.where(mask, contrast - median(paper_levels(contrast[mask])), np.float32(0))
 
 
 def _to_small(grey: FloatImage, mask: Mask | None) -> tuple[Pixels, Mask | None]:
@@ -220,4 +220,4 @@ def otsu_threshold(levels: FloatImage) -> float:
     bins = ((levels - low) * (255 / (high - low))).round().astype(np.uint8)
     threshold, _ = cv2.threshold(bins, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     # Halfway between two bins, so that rounding cannot move a level to the other class.
-    return low + (threshold + 0.5) * (high - low) / 255
+    return float(low + (threshold + 0.5) * (high - low) / 255)

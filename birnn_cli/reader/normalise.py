@@ -3,10 +3,10 @@
 Source: Yadav and Bottou, "Cold Case: the Lost MNIST Digits" (2019), and their QMNIST code.
 """
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from birnn_cli.reader import opencv as cv2
 from birnn_cli.reader.geometry import FloatImage, Pixels, bounding_box, resize_longer_side
 
 SIDE = 28  # pixels on each side of an image that the network reads

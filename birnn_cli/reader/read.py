@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from birnn_cli.reader import Reader
+from birnn_cli.reader import opencv as cv2
 from birnn_cli.reader.decode import decode
 from birnn_cli.reader.geometry import (
     WORKING_SIDE,
@@ -21,7 +21,14 @@ from birnn_cli.reader.geometry import (
     shrink,
 )
 from birnn_cli.reader.ink import find_ink
-from birnn_cli.reader.light import MIN_CONTRAST, Invert, border, find_polarities, is_drawing, subtract_paper
+from birnn_cli.reader.light import (
+    MIN_CONTRAST,
+    Invert,
+    border,
+    find_polarities,
+    is_drawing,
+    subtract_paper,
+)
 from birnn_cli.reader.normalise import SIDE, is_normalised, normalise
 from birnn_cli.reader.sheet import find_sheet
 
@@ -132,8 +139,8 @@ def read_grey(grey: Pixels, reader: Reader = "digit", invert: Invert = "auto") -
     polarities = find_polarities(picture)
     readings += [_read_part(grey, whole, is_dark) for is_dark in polarities[: 1 if readings else 2]]
     with_ink = [each for each in readings if each.digits is not None]
-    if not with_ink:
-        return readings[0]
+    if not with_ink:  # what seemed certain was wrong, or there is no ink
+        return readings[0] if len(polarities) > 1 else _read_part(grey, whole, not polarities[0])
     first, *others = with_ink
     # Ink that is cut by a photograph's edge is not plausible beside ink that is not; a drawing may be
     # cropped to its ink.

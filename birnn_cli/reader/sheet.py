@@ -6,10 +6,10 @@ sides that may be askew or cut by the picture's edges. Strokes stand on it that 
 
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 
-from birnn_cli.reader.geometry import FloatImage, Mask, Pixels, bounding_box, resize_mask, shrink
+from birnn_cli.reader import opencv as cv2
+from birnn_cli.reader.geometry import FloatImage, Mask, Pixels, bounding_box, median, resize_mask, shrink
 from birnn_cli.reader.light import MIN_UNEVENLY_LIT_SIDE, SMALL_SIDE, find_polarities, find_strokes
 
 # Levels between the darkest and the lightest at which a sheet is parted from what lies around it.
@@ -92,7 +92,7 @@ def _has_clear_edge(levels: Pixels, hull: Pixels) -> bool:
     }
     if not outer.any() or not rings["inside"].any() or not rings["outside"].any():
         return False
-    level = {name: float(np.median(levels[ring > 0])) for name, ring in rings.items() if ring.any()}
+    level = {name: median(levels[ring > 0]) for name, ring in rings.items() if ring.any()}
     step, middle = level["inside"] - level["outside"], (level["inside"] + level["outside"]) / 2
     if step < MIN_STEP or (levels[rings["inside"] > 0] < middle).mean() > 0.25:
         return False
@@ -106,7 +106,7 @@ def _holds_ink(small: Pixels, hull: Pixels) -> bool:
     on_sheet = _grow(hull, -2) > 0
     is_dark = find_polarities(small.astype(np.float32), on_sheet)[0]
     drop = find_strokes(small, is_dark, on_sheet).contrast
-    contrast, noise = float(np.percentile(drop[on_sheet], 99.8)), float(np.median(drop[on_sheet]))
+    contrast, noise = float(np.percentile(drop[on_sheet], 99.8)), median(drop[on_sheet])
     if contrast < max(MIN_INK_CONTRAST, MIN_INK_IN_NOISE * noise):
         return False
     ink = (drop > 0.5 * contrast).astype(np.uint8)
@@ -121,10 +121,10 @@ def _holds_ink(small: Pixels, hull: Pixels) -> bool:
     if not around.any():
         return True
     off_sheet = _grow(hull, 1) == 0
-    usual_around = float(np.median(small[around > 0]))
-    usual = float(np.median(small[on_sheet & (ink == 0)]))
+    usual_around = median(small[around > 0])
+    usual = median(small[on_sheet & (ink == 0)])
     outside = find_strokes(small, is_dark, off_sheet).contrast
-    noise = float(np.median(outside[around > 0]))
+    noise = median(outside[around > 0])
     faded = 0.25 * contrast * min(1.0, usual_around / max(usual, 1.0))
     crossing = (_grow(ink, 8) & around) * (outside > max(6.0, 4 * noise, faded))
     return bool(crossing.sum() < 2)

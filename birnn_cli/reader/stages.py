@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
@@ -36,7 +35,7 @@ def draw_stages(stages: ReaderStages) -> Pixels:
         caption = name if picture is not None else f"{name}: {absent.get(name, 'none')}"
         draw.text((left, GAP + STAGE_SIDE + 2), caption, 255)
         if picture is not None:
-            resized = resize_longer_side(picture, STAGE_SIDE, enlarge=cv2.INTER_NEAREST)
+            resized = resize_longer_side(picture, STAGE_SIDE, nearest=True)
             canvas.paste(Image.fromarray(resized), (left, GAP))
     return np.asarray(canvas)
 
@@ -58,7 +57,7 @@ def draw_digits(stages: ReaderStages) -> Pixels:
         y = len(strip) + (number - 1) * height
         draw.text((GAP, y + STAGE_SIDE + 2), f"digit {number} of {len(digits)}: box {[*box]}", 255)
         for k, picture in enumerate((stages.grey[top:bottom, left:right], pixels)):
-            resized = resize_longer_side(picture, STAGE_SIDE, enlarge=cv2.INTER_NEAREST)
+            resized = resize_longer_side(picture, STAGE_SIDE, nearest=True)
             canvas.paste(Image.fromarray(resized), (GAP + k * (STAGE_SIDE + GAP), y))
     return np.asarray(canvas)
 

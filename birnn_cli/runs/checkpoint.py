@@ -8,11 +8,12 @@ where training may go on), and four texts in the header's metadata: `format`, `f
 import hashlib
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from sys import float_info
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,14 @@ from safetensors import numpy as safetensors
 
 from birnn_cli.errors import CheckpointError, ConfigError
 from birnn_cli.files import write_atomically
-from birnn_cli.runs.recipes import RunConfig
+from birnn_cli.runs.recipes import RunConfig, check_value
 from birnn_cli.version import __version__
 
 FORMAT = "birnn"
 FORMAT_VERSION = "1"
 FILE_NAME = "checkpoint.safetensors"
+# More steps, and more images, than any training has.
+MAX_STEPS = 10**12
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
@@ -41,11 +44,14 @@ class CheckpointMetadata:
     step, `validation` the `n`, `loss` and `accuracy` on the validation images; either may be None.
     `normalisation`: pixels times `scale` minus `mean`, over `std`, is what the network reads. `versions`
     are those of birnn, Python, NumPy and, where it trained, torch.
+
+    Raises:
+        ConfigError: A value is of the wrong kind or out of its range, or two contradict each other.
     """
 
     config: RunConfig
-    step: int
-    samples: int
+    step: int = field(metadata={"min": 0, "max": MAX_STEPS})
+    samples: int = field(metadata={"min": 0, "max": MAX_STEPS})
     complete: bool
     saved_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
     final: Mapping[str, float] | None = None
@@ -54,6 +60,28 @@ class CheckpointMetadata:
         default_factory=lambda: {"scale": 1 / 255, "mean": 0.0, "std": 1.0}
     )
     versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        for name in ("step", "samples", "complete", "saved_at"):
+            check_value(CheckpointMetadata, name, getattr(self, name))
+        steps, batch_size = self.config.recipe.steps, self.config.recipe.batch_size
+        if self.step > steps or self.samples != self.step * batch_size:
+            raise ConfigError(
+                f"step is {self.step} and samples {self.samples}, expected at most {steps} steps of "
+                f"{batch_size} images each"
+            )
+        for name in ("final", "validation"):
+            if getattr(self, name) is not None:
+                _check_numbers(name, getattr(self, name), ("loss", "accuracy"))
+                if not 0 <= getattr(self, name)["accuracy"] <= 1:
+                    raise ConfigError(
+                        f"{name} is {getattr(self, name)!r}, expected an accuracy of 0 to 1"
+                    )
+        _check_numbers("normalisation", self.normalisation, ("scale", "mean", "std"))
+        texts = self.versions.values() if isinstance(self.versions, Mapping) else [None]
+        if not all(isinstance(text, str) for text in texts):
+            raise ConfigError(f"versions is {self.versions!r}, expected texts by their names")
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -64,6 +92,18 @@ class CheckpointMetadata:
         """The inverse of `to_dict`; values that a later version added are passed over."""
         known = {name: values[name] for name in CheckpointMetadata.__dataclass_fields__}
         return CheckpointMetadata(**{**known, "config": RunConfig.from_dict(known["config"])})
+
+
+def _check_numbers(name: str, values: object, keys: Sequence[str]) -> None:
+    """Refuse what is no mapping to finite numbers, or lacks one of the keys."""
+    if (
+        not isinstance(values, Mapping)
+        or not values.keys() >= set(keys)
+        or not all(
+            type(each) in (int, float) and abs(each) <= float_info.max for each in values.values()
+        )
+    ):
+        raise ConfigError(f"{name} is {values!r}, expected numbers: {', '.join(keys)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +161,11 @@ def load(path: Path) -> Checkpoint:
                 if current != sha256:  # a run has saved meanwhile
                     return load(path)
             raise _damaged(path, "its SHA-256 differs from the one that it states")
-        arrays = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
+        names = list(file.keys())
+        kinds = {file.get_slice(name).get_dtype() for name in names}
+        if not kinds <= {"F32", "F16"}:
+            raise _damaged(path, f"its arrays are {', '.join(sorted(kinds))}, expected F32 or F16")
+        arrays = {name: file.get_tensor(name).astype(np.float32) for name in names}
     weights, training = (
         {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
         for prefix in ("model.", "training.")

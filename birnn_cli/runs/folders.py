@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from birnn_cli.errors import CheckpointError, ConfigError, RunError
 from birnn_cli.files import write_atomically
 from birnn_cli.runs import checkpoint
 from birnn_cli.runs.checkpoint import Checkpoint, CheckpointMetadata
-from birnn_cli.runs.metrics import METRICS
+from birnn_cli.runs.metrics import METRICS, read_metrics
 from birnn_cli.runs.recipes import RunConfig
 from birnn_cli.text import percent
 
@@ -28,6 +28,8 @@ def refuse_existing_run(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file, expected a folder for the run: name another --output")
     if (folder / CONFIG).exists():
+        if not _has_begun(folder):
+            return
         if _finished(folder):
             raise RunError(f"{folder} holds a finished run: name another --output, or move it away")
         raise RunError(
@@ -37,6 +39,11 @@ def refuse_existing_run(folder: Path) -> None:
     for name in (checkpoint.FILE_NAME, METRICS):
         if (folder / name).exists():
             raise RunError(f"{folder} holds a {name} of something else: name another --output")
+
+
+def _has_begun(folder: Path) -> bool:
+    """Whether a run has kept anything: a folder with a description alone is where a start failed."""
+    return (folder / checkpoint.FILE_NAME).exists() or bool(read_metrics(folder))
 
 
 def lock_folder(folder: Path) -> "FileLock":
@@ -67,8 +74,7 @@ def create(folder: Path | None, config: RunConfig) -> "tuple[Path, FileLock]":
         folder.mkdir(parents=True, exist_ok=True)
         lock = lock_folder(folder)
         refuse_existing_run(folder)
-        values = {"started_at": datetime.now(UTC).isoformat(), **config.to_dict()}
-        write_atomically(folder / CONFIG, (json.dumps(values, indent=2) + "\n").encode())
+        _write_config(folder, {"started_at": datetime.now(UTC).isoformat(), **config.to_dict()})
     except OSError as error:
         raise RunError(f"the run folder {folder or RUNS} cannot be made: {error.strerror}") from None
     return folder, lock
@@ -87,10 +93,13 @@ def _make_next(recipe_name: str) -> Path:
             return folder
 
 
-def lock_for_resuming(folder: Path | None) -> "tuple[Path, RunConfig, FileLock]":
+def lock_for_resuming(
+    folder: Path | None, warn: Callable[[str], None]
+) -> "tuple[Path, RunConfig, FileLock]":
     """Lock the run in a folder, or else the interrupted one under `runs/` that was begun last.
 
-    Returns the folder, what is computed in it, and its lock.
+    Returns the folder, what is computed in it, and its lock. `warn` is called with a line for each
+    folder under `runs/` that is passed over since its description cannot be understood.
 
     Raises:
         RunError: There is no such run, its description is damaged, or another process uses it.
@@ -98,32 +107,98 @@ def lock_for_resuming(folder: Path | None) -> "tuple[Path, RunConfig, FileLock]"
     if folder is not None:
         config, _ = read_config(folder)  # before a lock is left in a folder that holds no run
         return folder, config, lock_folder(folder)
-    begun = [(*read_config(folder), folder) for folder in _run_folders() if not _finished(folder)]
-    for config, _, folder in sorted(begun, key=lambda run: (run[1], run[2]), reverse=True):
-        with contextlib.suppress(RunError):
-            return folder, config, lock_folder(folder)
-    raise RunError(
-        f"no interrupted run under {RUNS}/ to resume: name one with --output, or leave --resume "
-        "out to begin one"
-    )
+    begun, in_use = [], []
+    for each in _run_folders():
+        try:
+            config, started_at = read_config(each)
+        except RunError as error:
+            warn(f"passed over: {error}")
+        else:
+            begun.append((started_at, each, config))
+    for _, each, config in sorted(begun, key=lambda run: run[:2], reverse=True):
+        if _is_at_end(each, config):
+            continue
+        try:
+            lock = lock_folder(each)
+        except RunError:
+            in_use.append(str(each))
+            continue
+        if _has_begun(each):
+            return each, config, lock
+        lock.release()
+    found = f"no interrupted run under {RUNS}/ to resume"
+    if in_use:
+        found += f", for other processes are at work in {', '.join(in_use)}"
+    raise RunError(f"{found}: name one with --output, or leave --resume out to begin one")
 
 
-def read_config(folder: Path) -> tuple[RunConfig, str]:
-    """What is computed in a run folder, and when the run was begun (UTC, ISO 8601).
+def read_config(folder: Path) -> tuple[RunConfig, datetime]:
+    """What is computed in a run folder, and when the run was begun: long ago, if that is not known.
 
     Raises:
-        RunError: There is no run, or its description is damaged.
+        RunError: There is no run, or its description cannot be understood.
     """
     try:
         values: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        return RunConfig.from_dict(values), str(values.get("started_at"))
-    except OSError:
+        config = RunConfig.from_dict(values)
+    except (FileNotFoundError, NotADirectoryError):
         raise RunError(
             f"no run in {folder}: expected a folder with {CONFIG}, as `birnn train` makes; "
             "leave --resume out to begin one"
         ) from None
-    except (ConfigError, ValueError, TypeError, AttributeError) as error:
-        raise RunError(f"{folder / CONFIG} is damaged ({error}): begin another run") from None
+    except OSError as error:
+        raise RunError(f"{folder / CONFIG} cannot be read: {error.strerror}") from None
+    except (ConfigError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise RunError(
+            f"{folder / CONFIG} cannot be understood ({error}): it is damaged, or of another version or "
+            "program; begin another run"
+        ) from None
+    try:
+        return config, datetime.fromisoformat(values["started_at"]).astimezone(UTC)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return config, datetime.min.replace(tzinfo=UTC)
+
+
+def update_config(folder: Path, config: RunConfig) -> None:
+    """Describe what a resumed run computes from now on; when it was begun stays."""
+    values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    _write_config(folder, {**values, **config.to_dict()})
+
+
+def _write_config(folder: Path, values: Mapping[str, Any]) -> None:
+    write_atomically(folder / CONFIG, (json.dumps(values, indent=2) + "\n").encode())
+
+
+def own_checkpoint(folder: Path, config: RunConfig) -> Checkpoint | None:
+    """The checkpoint of the run in a folder, None before the first save.
+
+    Raises:
+        CheckpointError: It is damaged.
+        RunError: It is of a run that computes something else than the folder's description says; only
+            the device may be another one, and the samples more at a constant learning rate.
+    """
+    if not (folder / checkpoint.FILE_NAME).exists():
+        return None
+    own = checkpoint.load(folder / checkpoint.FILE_NAME)
+    described, trained = ({**vars(each), **vars(each.recipe)} for each in (config, own.config))
+    may_differ = {"recipe", "device"}
+    if config.device != own.config.device:
+        may_differ.add("precision")
+    if config.recipe.continues(own.config.recipe.samples):
+        may_differ.add("samples")
+    for name, value in described.items():
+        if name not in may_differ and value != trained[name]:
+            raise RunError(
+                f"{folder / CONFIG} says {name} {value!r}, and the checkpoint beside it "
+                f"{trained[name]!r}: put it back, or begin another run with --init {folder}"
+            )
+    return own
+
+
+def _is_at_end(folder: Path, config: RunConfig) -> bool:
+    """Whether a run has a sound checkpoint of its last step."""
+    finished = _finished(folder)
+    return finished is not None and finished.step >= config.recipe.steps
 
 
 def _finished(folder: Path) -> CheckpointMetadata | None:
@@ -160,6 +235,8 @@ def find_checkpoint(path: Path | None, note: Callable[[str], None]) -> tuple[Pat
             continue
         shipped = _accuracy(checkpoint.load_metadata(SHIPPED))
         note(f"reading with {folder} ({_accuracy(loaded.metadata)}); the shipped model: {shipped}")
+        if _reads_worse(loaded.metadata, checkpoint.load_metadata(SHIPPED)):
+            note("the shipped model reads these better: add --checkpoint shipped to read with it")
         return folder / checkpoint.FILE_NAME, loaded
     loaded = checkpoint.load(SHIPPED)
     note(f"reading with the model that ships ({_accuracy(loaded.metadata)})")
@@ -171,6 +248,14 @@ def checkpoint_path(path: Path) -> Path:
     if path == Path("shipped"):
         return SHIPPED
     return path / checkpoint.FILE_NAME if path.is_dir() else path
+
+
+def _reads_worse(own: CheckpointMetadata, other: CheckpointMetadata) -> bool:
+    """Whether a network was validated on the same images as another one, and was less accurate."""
+    if own.validation is None or other.validation is None or own.config.dataset != other.config.dataset:
+        return False
+    is_same_set = own.validation["n"] == other.validation["n"]
+    return is_same_set and own.validation["accuracy"] < other.validation["accuracy"]
 
 
 def _accuracy(metadata: CheckpointMetadata) -> str:

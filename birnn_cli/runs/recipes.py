@@ -7,10 +7,10 @@ making one checks it.
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from functools import cache
-from math import inf
+from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_type_hints
 
-from birnn_cli.errors import ConfigError
+from birnn_cli.errors import ConfigError, UsageError
 from birnn_cli.network.architecture import LIMITS, MAX_FORGET_BIAS, Architecture, Readout
 from birnn_cli.reader import Reader
 
@@ -19,6 +19,8 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 
 # The largest seed, and the largest number of steps between two displays or validations.
 MAX_INT32 = 2**31 - 1
+# The limit of numbers that have no other one: float32 still holds it.
+MAX_FLOAT = 1e38
 # The values that decide which network is trained; the others decide how.
 NETWORK_VALUES = ("hidden_size", "layers", "readout", "columns", "forget_bias")
 # The values that came after the first version: a run without them had what is the default now.
@@ -47,16 +49,20 @@ def check_value(owner: type, name: str, value: object) -> None:
     The ConfigError says the name, the value, and what was expected.
     """
     kind, limits = _types(owner)[name], owner.__dataclass_fields__[name].metadata  # type: ignore[attr-defined]
+    if isinstance(kind, UnionType):
+        if value is None:
+            return
+        (kind,) = set(get_args(kind)) - {NoneType}
     if kind in (int, float):
-        low, high = limits.get("min", limits.get("above")), limits.get("max", inf)
+        low, high = limits.get("min", limits.get("above")), limits.get("max", MAX_FLOAT)
         fits = (
             isinstance(value, int | float if kind is float else int)
             and not isinstance(value, bool)
             and low <= value <= high
-            and value not in (inf, limits.get("above"))
+            and value != limits.get("above")
         )
         unit = f" of {limits['unit']}" if limits.get("unit") else ""
-        span = f"above {low:,}" if "above" in limits else f"from {low:,} to {high:,}"
+        span = f"above {low:,}, at most {high:g}" if "above" in limits else f"from {low:,} to {high:,}"
         expected = f"a {'whole ' if kind is int else ''}number{unit} {span}"
     elif kind in (bool, str):
         fits, expected = isinstance(value, kind), {bool: "true or false", str: "text"}[kind]
@@ -124,18 +130,18 @@ class Recipe:
         for own in fields(self):
             check_value(Recipe, own.name, getattr(self, own.name))
         if self.steps < 1:
-            raise ConfigError(
+            raise UsageError(
                 f"--samples {self.samples} at --batch-size {self.batch_size} makes no step: "
                 f"--samples is an exclusive bound, expected {self.batch_size + 1} or more"
             )
         if self.dropout and self.layers == 1:
-            raise ConfigError(
+            raise UsageError(
                 f"--dropout {self.dropout} has no effect in a network of one layer, since it drops "
-                "units between layers: add --layers 2 or leave it out"
+                "units between layers: take --dropout 0, or, without --init, --layers 2 or more"
             )
         mixed = self.mix_strokes, self.mix_outliers
         if sum(round(fraction * self.batch_size) for fraction in mixed) >= self.batch_size:
-            raise ConfigError(
+            raise UsageError(
                 f"--mix-strokes {mixed[0]} and --mix-outliers {mixed[1]} leave no room for the data "
                 f"set in a batch of {self.batch_size}: take smaller fractions, or --dataset strokes"
             )
@@ -166,6 +172,10 @@ class Recipe:
             return self.learning_rate
         done = (step + 1) / (self.steps + 1)
         return self.learning_rate * min(done / WARM_UP, (1 - done) / (1 - WARM_UP))
+
+    def continues(self, samples: int) -> bool:
+        """Whether a run of so many samples, all else alike, is the beginning of one of this recipe."""
+        return samples <= self.samples and self.schedule == "constant"
 
     def override(self, values: Mapping[str, Any]) -> "Recipe":
         """The recipe with some values replaced, by name.
@@ -223,7 +233,10 @@ class RunConfig:
     how a picture becomes rows. `seed` fixes the first weights, the order, the augmentation, the dropout.
     `device` is as torch names it. `init` is the absolute path of the checkpoint whose weights the run
     began with, None for random ones. `deterministic` says whether slower operations are used where only
-    those give the same bits twice.
+    those give the same bits twice. `data_sha256` is that of the images and labels that the run learns
+    from, which a resumed run must find again; older runs have none. So many `threads` share every batch,
+    which decides in what parts its gradients are added up, and so their last bits; 0 stands for as many
+    as may be used.
 
     Raises:
         ConfigError: A value is of the wrong kind or out of its range.
@@ -238,15 +251,24 @@ class RunConfig:
     device: str
     init: str | None = None
     deterministic: bool = False
+    data_sha256: str | None = None
+    threads: int = field(default=0, metadata={"min": 0, "max": 1024})
 
     def __post_init__(self) -> None:
         """Check the values; any recipe's name is fine, since another version may have made the run."""
         for own in fields(self):
-            if own.name in ("dataset", "reader", "seed", "device", "deterministic"):
+            if own.name not in ("recipe_name", "recipe", "classes"):
                 check_value(RunConfig, own.name, getattr(self, own.name))
-        if not 1 <= len(self.classes) <= LIMITS["num_classes"]:
+        if not isinstance(self.recipe_name, str):
+            raise ConfigError(f"recipe_name is {self.recipe_name!r}, expected text")
+        if not isinstance(self.classes, tuple) or not all(
+            isinstance(name, str) for name in self.classes
+        ):
+            raise ConfigError(f"classes is {self.classes!r}, expected the names of the classes")
+        if not 1 <= len(set(self.classes)) == len(self.classes) <= LIMITS["num_classes"]:
             raise ConfigError(
-                f"classes has {len(self.classes)} names, expected 1 to {LIMITS['num_classes']}"
+                f"classes has {len(self.classes)} names, {len(set(self.classes))} of them different, "
+                f"expected 1 to {LIMITS['num_classes']} different ones"
             )
 
     @property
@@ -275,5 +297,6 @@ class RunConfig:
             if own.name not in recipe and own.name not in VALUES_ADDED_LATER:
                 raise ConfigError(f"{own.name} is missing")
         known = {own.name: values[own.name] for own in fields(RunConfig) if own.name in values}
-        known |= {"recipe": Recipe().override(recipe), "classes": tuple(map(str, values["classes"]))}
-        return RunConfig(**known)
+        classes = values["classes"]
+        known["classes"] = tuple(classes) if isinstance(classes, list) else classes
+        return RunConfig(**{**known, "recipe": Recipe().override(recipe)})

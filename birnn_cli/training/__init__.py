@@ -1,1 +1,13 @@
-"""Learning, with torch: a run, its steps, batches, optimizers, device and processes."""
+"""Learning, with torch: the only room besides `network.torch_engine` that imports it."""
+
+from importlib import import_module
+
+from birnn_cli.errors import ConfigError
+
+try:
+    import_module("torch")
+except ImportError as error:
+    raise ConfigError(
+        f"training needs torch, which cannot be imported ({error}): pip install torch torchvision; "
+        "predict, eval, info and export work without it"
+    ) from None

@@ -1,12 +1,12 @@
 """Where training computes, and how exactly."""
 
 import os
-from collections.abc import Mapping
+import re
 
 import torch
 from torch import Tensor
 
-from birnn_cli.errors import ConfigError
+from birnn_cli.errors import ConfigError, UsageError
 from birnn_cli.runs.recipes import Precision
 
 
@@ -14,7 +14,8 @@ def resolve_device(wanted: str) -> torch.device:
     """The device that `auto`, `cpu`, `cuda`, `cuda:N` or `mps` means on this machine.
 
     Raises:
-        ConfigError: No such device, or none that works here.
+        UsageError: There is no such device anywhere.
+        ConfigError: There is none that works here.
     """
     if wanted == "auto":
         wanted = "cpu"
@@ -22,6 +23,8 @@ def resolve_device(wanted: str) -> torch.device:
             wanted = "cuda"
         elif torch.backends.mps.is_available():
             wanted = "mps"
+    if not re.fullmatch(r"cpu|mps|cuda(:\d{1,3})?", wanted):
+        raise UsageError(f"device is {wanted!r}, expected auto, cpu, cuda, cuda:N or mps")
     try:
         device = torch.device(wanted)
         if device.type == "cuda" and device.index is None:
@@ -44,8 +47,8 @@ def resolve_precision(wanted: Precision, device: torch.device) -> Precision:
     """
     if wanted != "float32" and device.type == "cuda":
         return "tf32" if torch.cuda.get_device_capability(device) >= (8, 0) else "float32"
-    if wanted != "float32" and device.type == "cpu":  # torch before 2.11 cannot say
-        capabilities: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    if wanted != "float32" and device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities()
         if any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16")):
             return "bfloat16"
     return "float32"

@@ -1,5 +1,6 @@
 """The images that a run learns from: its data set's, and what the program draws beside them."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from os import PathLike
@@ -9,6 +10,7 @@ import numpy as np
 
 from birnn_cli.data import outliers, strokes
 from birnn_cli.data.datasets import STROKES_SIZES, DataSet, default_data_dir, open_or_fall_back
+from birnn_cli.data.published import PUBLISHED
 from birnn_cli.errors import RunError
 from birnn_cli.reader import Reader
 from birnn_cli.runs.recipes import RunConfig
@@ -32,7 +34,9 @@ class DataSets:
     def open(self, name: str, reader: Reader | None = None) -> DataSet:
         """A data set by its name; `auto` is MNIST, or drawn digits where that cannot be had."""
         if name not in self._opened:
-            data_dir = default_data_dir() if self.data_dir is None else Path(self.data_dir)
+            data_dir = Path() if self.data_dir is None else Path(self.data_dir)
+            if self.data_dir is None and name in ("auto", *PUBLISHED):  # others are not kept anywhere
+                data_dir = default_data_dir(self.warn)
             data = open_or_fall_back(name, data_dir, reader, self.on_download, self.warn)
             name = data.name
             self._opened[name] = data
@@ -42,7 +46,7 @@ class DataSets:
         """The training and the validation images of a run.
 
         Raises:
-            RunError: The run in `folder` was begun with other classes.
+            RunError: The run in `folder` was begun with other images, or other classes.
         """
         is_folder = Path(config.dataset).is_absolute()
         data = self.open(config.dataset, config.reader if is_folder else None)
@@ -51,7 +55,23 @@ class DataSets:
                 f"{folder} learns {len(config.classes)} classes, and {data.name} now has "
                 f"{len(data.classes)}: put the data back as they were, or begin another run"
             )
-        return data.load("train"), data.load("validation")
+        splits = data.load("train"), data.load("validation")
+        if config.data_sha256 not in (None, sha256(splits)):
+            raise RunError(
+                f"the images of {data.name} are not those that the run in {folder} began with: put the "
+                f"data back as they were, or begin another run with --init {folder}"
+            )
+        return splits
+
+
+def sha256(splits: Splits) -> str:
+    """SHA-256 of images and labels."""
+    digest = hashlib.sha256()
+    for images, labels in splits:
+        digest.update(len(labels).to_bytes(8, "big"))
+        digest.update(np.ascontiguousarray(images).data)
+        digest.update(labels.astype("<i8").data)
+    return digest.hexdigest()
 
 
 def drawings(config: RunConfig) -> Iterator[tuple[str, float, LabelledImages]]:

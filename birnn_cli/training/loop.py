@@ -4,8 +4,9 @@ What a step computes depends on the weights, the optimizer's averages and (seed,
 so a run that is resumed is the same run, and a validation in the middle changes nothing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from birnn_cli.training.batches import Batches, LabelledImages, random_generator
 from birnn_cli.training.device import configure_torch
 from birnn_cli.training.distributed import ALONE, Group
 from birnn_cli.training.optimizers import Optimizer
+from birnn_cli.training.threads import Threads, default_threads, torch_threads
 
 # Images in one pass of validation: enough to be efficient, few enough for any device's memory.
 VALIDATION_BATCH_SIZE = 1000
@@ -97,7 +99,8 @@ class TrainingLoop:
     (n, 28, 28) uint8 with labels (n,) int64 in [0, num_classes), and move to the device once. `mixed` is
     what else is in every batch (see `Batches`); images of the label NO_CLASS are to get even
     probabilities. The processes of `group` share every batch, and compute as one would. `deterministic`
-    takes slower operations where only those give the same bits twice.
+    takes slower operations where only those give the same bits twice. `threads` share a batch on the CPU
+    (0: as many as `default_threads` says): the same number gives the same bits.
     """
 
     def __init__(
@@ -111,10 +114,15 @@ class TrainingLoop:
         mixed: Sequence[tuple[str, float, LabelledImages]] = (),
         group: Group = ALONE,
         deterministic: bool = False,
+        threads: int = 0,
     ) -> None:
         configure_torch(device, tf32=recipe.precision == "tf32", deterministic=deterministic)
         self.recipe, self.seed, self.device, self.step = recipe, seed, device, 0
         self._group = group
+        self.threads = threads or default_threads()
+        shared = device.type == "cpu" and group.size == 1  # others leave their threads to torch
+        self._threads = Threads(self.threads if shared else 1)
+        self._torch_threads = 1 if shared else self.threads
         self._slice = slice(group.rank, None, group.size)  # of every batch, and of the validation images
         self.batches = Batches(recipe, seed, device, images, mixed, self._slice)
         self._validation = [torch.from_numpy(each[self._slice]).to(device) for each in validation_images]
@@ -124,7 +132,8 @@ class TrainingLoop:
         self._parallel_network = group.parallel(self.network)
         weights = self.network.named_weights().items()
         trained = {name: weight for name, weight in weights if weight.requires_grad}
-        self._optimizer = Optimizer(recipe, trained)
+        self._trained = list(trained.values())
+        self._optimizer = Optimizer(recipe, trained, self._threads)
 
     def steps(self) -> Iterator[StepResult]:
         """Learn, step by step, from where the training stands to the recipe's end.
@@ -132,27 +141,47 @@ class TrainingLoop:
         Between two results nothing changes: weights and averages may be read.
 
         Raises:
-            DivergedError: On a display step, when the loss is no longer finite.
+            DivergedError: On a display step, where the loss is no longer finite.
         """
         recipe = self.recipe
         while self.step < recipe.steps:
-            rows, labels = self.batches.batch(self.step)
-            self._learn(rows, labels)
-            self.step += 1
-            batch = None
-            if self.step % recipe.display_step == 0:
-                batch = self._scores([(rows, labels)])
-                if not np.isfinite(batch.loss):
-                    raise DivergedError(
-                        f"the loss is {batch.loss} after step {self.step}, expected a finite number: "
-                        f"try a --learning-rate below {recipe.learning_rate:g}"
-                    )
+            with torch_threads(self._torch_threads):
+                rows, labels = self.batches.batch(self.step)
+                self._learn(rows, labels)
+                self.step += 1
+                batch = None
+                if self.step % recipe.display_step == 0:
+                    batch = self._scores(self._score, self._parts(rows, labels))
             yield StepResult(self.step, self.step * recipe.batch_size, batch)
+
+    def _parts(self, *tensors: Tensor) -> list[tuple[Tensor, ...]]:
+        """Tensors of a batch, split into the threads' parts."""
+        size = self._threads.part_size(len(tensors[0]))
+        return list(zip(*(torch.split(tensor, size) for tensor in tensors), strict=True))
 
     def _learn(self, rows: Tensor, labels: Tensor) -> None:
         """One step of the optimizer on the mean cross-entropy of a batch."""
+        masks = dropout_masks(self.recipe, self.seed, self.step, self._slice, self.device)
+        self._optimizer.zero_grad()
+        parts = self._parts(rows, labels, *masks)
+        if len(parts) == 1:
+            self._loss(*parts[0]).backward()  # type: ignore[no-untyped-call]
+        else:
+            gradients = self._threads.map(self._gradients, parts)
+            for weight, *each in zip(self._trained, *gradients, strict=True):
+                weight.grad = sum(each[1:], start=each[0])  # in their order: the same bits every time
+        self._optimizer.step(self.step)
+
+    def _gradients(self, *part: Tensor) -> tuple[Tensor, ...]:
+        """The gradients of a part of a batch."""
+        return torch.autograd.grad(self._loss(*part), self._trained)
+
+    def _loss(self, rows: Tensor, labels: Tensor, *masks: Tensor) -> Tensor:
+        """What a part of a batch adds to the batch's mean cross-entropy, in nats per image.
+
+        Over the processes of a group gradients are averaged, however many images each of them has.
+        """
         recipe = self.recipe
-        masks = dropout_masks(recipe, self.seed, self.step, self._slice, self.device)
         uses_bfloat16 = recipe.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=uses_bfloat16):
             logits = self._parallel_network(rows, masks)
@@ -160,34 +189,44 @@ class TrainingLoop:
                 loss = cross_entropy_with_outliers(logits, labels)
             else:
                 loss = nn.functional.cross_entropy(logits, labels)
-        if self._group.size > 1:  # gradients are averaged over processes, however many images each has
-            loss = loss * (len(labels) * self._group.size / recipe.batch_size)
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step(self.step)
+        return loss * (len(labels) * self._group.size / recipe.batch_size)
+
+    def _scores(
+        self, work: Callable[..., tuple[int, float, float]], parts: Iterable[tuple[Any, ...]]
+    ) -> Scores:
+        """Scores on all parts, whose own `work` gives; here and in the group's other processes.
+
+        Raises:
+            DivergedError: The loss is no longer finite.
+        """
+        scores = self._threads.map(work, parts)
+        total, loss, correct = self._group.all_reduce_sum(*map(sum, zip(*scores, strict=True)))
+        if not np.isfinite(loss):
+            raise DivergedError(
+                f"the loss is {loss} after step {self.step}, expected a finite number: "
+                f"try a --learning-rate below {self.recipe.learning_rate:g}"
+            )
+        return Scores(int(total), loss / total, correct / total)
 
     @torch.no_grad()
-    def _scores(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Scores:
-        """Scores on the images that have a class, here and in the group's other processes."""
-        parts = [(0, 0.0, 0.0)]  # of each batch: the images, the sum of their losses, how many are right
-        for rows, labels in batches:
-            if self.recipe.mix_outliers:
-                known = labels != NO_CLASS
-                rows, labels = rows[known], labels[known]
-            if n := len(labels):
-                logits = self.network(rows)
-                loss = nn.functional.cross_entropy(logits, labels).item()
-                accuracy = (logits.argmax(dim=1) == labels).sum().item() / n
-                parts.append((n, n * loss, n * accuracy))
-        total, loss, accuracy = self._group.all_reduce_sum(*map(sum, zip(*parts, strict=True)))
-        return Scores(int(total), loss / total, accuracy / total)
+    def _score(self, rows: Tensor, labels: Tensor) -> tuple[int, float, float]:
+        """How many images have a class, the sum of their losses in nats, and how many are right."""
+        if self.recipe.mix_outliers:
+            known = labels != NO_CLASS
+            rows, labels = rows[known], labels[known]
+        if not (n := len(labels)):
+            return 0, 0.0, 0.0
+        logits = self.network(rows)
+        loss = nn.functional.cross_entropy(logits, labels).item()
+        return n, n * loss, (logits.argmax(dim=1) == labels).sum().item()
 
     def validate(self) -> Scores:
-        """Scores on the validation images."""
+        """Scores on the validation images; a DivergedError where the loss is no longer finite."""
         images, labels = self._validation
         starts = range(0, len(images), VALIDATION_BATCH_SIZE)
-        parts = (slice(start, start + VALIDATION_BATCH_SIZE) for start in starts)
-        return self._scores((to_rows(images[part]), labels[part]) for part in parts)
+        parts = ((slice(start, start + VALIDATION_BATCH_SIZE),) for start in starts)
+        with torch_threads(self._torch_threads):
+            return self._scores(lambda part: self._score(to_rows(images[part]), labels[part]), parts)
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
         """Copies of the network's arrays, by the names of `Architecture.parameter_shapes`.

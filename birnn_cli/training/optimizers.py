@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from birnn_cli.errors import CheckpointError
 from birnn_cli.runs.checkpoint import Arrays
-from birnn_cli.runs.recipes import Recipe
+from birnn_cli.runs.recipes import MAX_FLOAT, Recipe
+from birnn_cli.training.threads import Threads
 
 # So many steps switch off torch's bias correction, a division by 1 - beta**steps; the learning rate has
 # the factor `tensorflow_epsilon_factor` instead.
@@ -26,10 +27,14 @@ class Optimizer:
     """The optimizers of a recipe over a network's trained parameters, given by name.
 
     `averages` are the gradients' averages by name, such as `head.bias.exp_avg`; steps change them.
+    `threads` share Muon's matrices.
     """
 
-    def __init__(self, recipe: Recipe, weights: Mapping[str, nn.Parameter]) -> None:
+    def __init__(
+        self, recipe: Recipe, weights: Mapping[str, nn.Parameter], threads: Threads | None = None
+    ) -> None:
         self._recipe, self._weights = recipe, list[Tensor](weights.values())
+        self._threads = threads or Threads(1)
         self._matrices = {
             name: weight
             for name, weight in weights.items()
@@ -59,29 +64,27 @@ class Optimizer:
         """Move the weights by their gradients, at the learning rate after so many steps."""
         rate = self._recipe.learning_rate_at(steps_done)
         self._rate.fill_(rate)
-        self._adam_rate.fill_(rate * tensorflow_epsilon_factor(self._recipe, steps_done))
+        adam_rate = rate * tensorflow_epsilon_factor(self._recipe, steps_done)
+        self._adam_rate.fill_(min(adam_rate, MAX_FLOAT))
         if self._recipe.weight_decay:
             torch._foreach_mul_(self._weights, 1 - self._rate * self._recipe.weight_decay)
         self._adam.step()
-        by_shape: dict[torch.Size, list[str]] = {}
-        for name, weight in self._matrices.items():
-            by_shape.setdefault(weight.shape, []).append(name)
-        for names in by_shape.values():
-            self._muon(names)
+        if self._matrices:
+            self._muon()
 
-    def _muon(self, names: list[str]) -> None:
-        """Move matrices of one shape by Muon (Jordan and others 2024): each step is orthogonal."""
+    def _muon(self) -> None:
+        """Move the matrices by Muon (Jordan and others 2024): each step is orthogonal."""
+        dtype = torch.float32 if self._recipe.precision == "float32" else torch.bfloat16
         updates = []
-        for name in names:
-            gradient, average = self._matrices[name].grad, self.averages[f"{name}.momentum_buffer"]
+        for name, matrix in self._matrices.items():
+            gradient, average = matrix.grad, self.averages[f"{name}.momentum_buffer"]
             assert gradient is not None
             average.lerp_(gradient, 1 - MUON_MOMENTUM)
-            updates.append(gradient.lerp(average, MUON_MOMENTUM))
-        dtype = torch.float32 if self._recipe.precision == "float32" else torch.bfloat16
-        orthogonal = orthogonalise(torch.stack(updates).to(dtype)).float()
-        size = ADAM_STEP_SIZE * max(orthogonal.shape[1:]) ** 0.5
-        for name, update in zip(names, orthogonal, strict=True):
-            self._matrices[name].addcmul_(update, self._rate, value=-size)
+            updates.append((gradient.lerp(average, MUON_MOMENTUM).to(dtype),))
+        for matrix, update in zip(
+            self._matrices.values(), self._threads.map(orthogonalise, updates), strict=True
+        ):
+            matrix.addcmul_(update.float(), self._rate, value=-ADAM_STEP_SIZE * max(matrix.shape) ** 0.5)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -114,13 +117,13 @@ def tensorflow_epsilon_factor(recipe: Recipe, steps_done: int) -> float:
     return factor
 
 
-def orthogonalise(matrices: Tensor) -> Tensor:
-    """Matrices (n, rows, columns) with singular values near 1, by Newton and Schulz's iteration."""
-    is_tall = matrices.shape[1] > matrices.shape[2]
-    found = matrices.mT if is_tall else matrices
-    found = found / found.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+def orthogonalise(matrix: Tensor) -> Tensor:
+    """A matrix (rows, columns) with singular values near 1, by Newton and Schulz's iteration."""
+    is_tall = matrix.shape[0] > matrix.shape[1]
+    found = matrix.mT if is_tall else matrix
+    found = found / found.norm().clamp(min=1e-7)
     a, b, c = NEWTON_SCHULZ_COEFFICIENTS
     for _ in range(NEWTON_SCHULZ_STEPS):
         gram = found @ found.mT
-        found = torch.baddbmm(found, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), found, beta=a)
+        found = torch.addmm(found, torch.addmm(gram, gram, gram, beta=b, alpha=c), found, beta=a)
     return found.mT if is_tall else found

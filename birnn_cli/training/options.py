@@ -15,6 +15,7 @@ from birnn_cli.runs.folders import checkpoint_path, refuse_existing_run
 from birnn_cli.runs.recipes import NETWORK_VALUES, RECIPES, Recipe, RecipeName, RunConfig, check_value
 from birnn_cli.training.device import resolve_device, resolve_precision
 from birnn_cli.training.images import DataSets
+from birnn_cli.training.threads import default_threads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,7 @@ class TrainOptions:
     `init` is a checkpoint file or a run folder to take the first weights from, `output` the run folder.
     `seed` fixes the first weights, the order, the augmentation, the dropout. `device` is as torch names
     it, or `auto`; `deterministic` has it give the same bits twice, even if that takes longer.
-    `save_every` is in seconds.
+    `threads` share every batch on the CPU. `save_every` is in seconds.
 
     Raises:
         ConfigError: A value is of the wrong kind or out of its range.
@@ -42,17 +43,20 @@ class TrainOptions:
     seed: int | None = None
     device: str | None = None
     deterministic: bool = False
+    threads: int | None = None
     save_every: float = field(default=2.0, metadata={"above": 0, "unit": "seconds"})
 
     def __post_init__(self) -> None:
         """Check what no recipe and no run configuration checks."""
         if self.recipe is not None and self.recipe not in get_args(RecipeName):
             raise ConfigError(f"recipe is {self.recipe!r}, expected one of {', '.join(RECIPES)}")
-        for name in ("reader", "seed", "device", "deterministic"):
+        for name in ("reader", "seed", "device", "deterministic", "threads"):
             if (value := getattr(self, name)) is not None:
                 check_value(RunConfig, name, value)
         for name in ("dataset", "data_dir", "init", "output"):
-            if not isinstance(value := getattr(self, name), str | PathLike | None):
+            value = getattr(self, name)
+            is_name = isinstance(value, str | PathLike) and str(value) and "\0" not in str(value)
+            if value is not None and not is_name:
                 raise ConfigError(f"{name} is {value!r}, expected a name or a path")
         check_value(TrainOptions, "save_every", self.save_every)
 
@@ -115,26 +119,54 @@ def new_run(options: TrainOptions, data_sets: DataSets) -> tuple[RunConfig, Chec
         device=str(device),
         init=None if options.init_file is None else str(options.init_file),
         deterministic=options.deterministic,
+        threads=options.threads or default_threads(),
     )
     return config, init
 
 
-def check_unchanged(options: TrainOptions, config: RunConfig, folder: Path) -> None:
-    """Refuse options beside --resume that differ from the run's, with a ConfigError."""
-    asked = {name: getattr(options, name) for name in ("recipe", "seed", "reader", "dataset", "device")}
+def resumed_config(options: TrainOptions, config: RunConfig, folder: Path) -> RunConfig:
+    """What a run in a folder computes when it is resumed with these options.
+
+    They must be the run's own, but for the device, and more samples at a constant learning rate.
+
+    Raises:
+        ConfigError: Another option differs, or the device cannot be used here.
+    """
+    recipe = config.recipe
+    try:
+        device = resolve_device(options.device or config.device)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; --device auto goes on with {folder} on one that can") from None
+    named = ("recipe", "seed", "reader", "dataset", "threads")
+    asked = {name: getattr(options, name) for name in named}
     asked |= {"deterministic": options.deterministic or None, **options.values}
-    asked["init"] = None if options.init_file is None else str(options.init_file)
-    if options.device is not None and options.device != "auto":
-        asked["device"] = str(resolve_device(options.device))
-    if "precision" in asked:
-        asked["precision"] = resolve_precision(asked["precision"], resolve_device(config.device))
+    if options.init is not None:
+        given = Path(options.init).absolute()  # its file may be gone
+        is_own = config.init in (str(options.init_file), str(given / checkpoint.FILE_NAME))
+        asked["init"] = config.init if is_own else str(given)
+    if "precision" in asked and resolve_precision(asked["precision"], device) == resolve_precision(
+        recipe.precision, device
+    ):
+        asked["precision"] = recipe.precision
     if options.dataset is not None and Path(config.dataset).is_absolute():
         asked["dataset"] = str(Path(options.dataset).absolute())
     elif options.dataset is not None:
         asked["dataset"] = str(options.dataset)
+    if (samples := asked.pop("samples", recipe.samples)) != recipe.samples:
+        longer = replace(recipe, samples=samples)
+        if not longer.continues(recipe.samples):
+            raise ConfigError(
+                f"--samples {samples} cannot be reached: the run in {folder} can only go on to more "
+                f"than its {recipe.samples}, and at a constant learning rate (its schedule is "
+                f"{recipe.schedule}): leave --samples out, or begin another run with --init {folder}"
+            )
+        recipe = longer
     asked = {name: value for name, value in asked.items() if value not in (None, "auto")}
     own = {**vars(config), **vars(config.recipe), "recipe": config.recipe_name}
     _refuse_other(asked, own, f"the run in {folder}", "begin another run")
+    if str(device) != config.device:
+        recipe = replace(recipe, precision=resolve_precision(recipe.precision, device))
+    return replace(config, recipe=recipe, device=str(device))
 
 
 def _refuse_other(asked: Mapping[str, Any], own: Mapping[str, Any], owner: str, other: str) -> None:

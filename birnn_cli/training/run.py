@@ -1,9 +1,8 @@
 """A training run: begun or resumed in its folder, step by step, with metrics and checkpoints kept."""
 
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,15 +10,15 @@ from typing import Any, BinaryIO
 import torch
 
 from birnn_cli.errors import InterruptedRunError
+from birnn_cli.files import sync
 from birnn_cli.runs import checkpoint, folders
 from birnn_cli.runs.checkpoint import Checkpoint, CheckpointMetadata
 from birnn_cli.runs.metrics import append_row, open_metrics
 from birnn_cli.runs.recipes import RunConfig
-from birnn_cli.training.device import resolve_device
 from birnn_cli.training.distributed import ALONE, Group, local_device
-from birnn_cli.training.images import DataSets, Splits, drawings
+from birnn_cli.training.images import DataSets, Splits, drawings, sha256
 from birnn_cli.training.loop import StepResult, TrainingLoop, TrainResult
-from birnn_cli.training.options import TrainOptions, check_unchanged, new_run
+from birnn_cli.training.options import TrainOptions, new_run, resumed_config
 
 
 def _say_nothing(*_: object) -> None:
@@ -40,53 +39,21 @@ class RunContext:
     on_download: Callable[[int, int | None], None] = _say_nothing
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Found:
-    """A run as `begin` or `resume` finds it; without checkpoints it starts with random weights."""
-
-    folder: Path
-    config: RunConfig
-    own: Checkpoint | None = None  # the run's, to resume from
-    init: Checkpoint | None = None  # another one, whose weights the run starts with
-
-
 class Run:
     """A training run in its folder: `begin` or `resume` it, train with `steps`, ask for its `result`."""
 
     def __init__(
-        self, found: _Found, images: Splits | None, held: ExitStack, save_every: float, group: Group
+        self, folder: Path, config: RunConfig, loop: TrainingLoop | None, save_every: float, group: Group
     ) -> None:
-        """Prepare to train on images, which are None for a finished run, and save every so many seconds.
-
-        Until the steps are done the run holds what is `held`: in the leader, the folder's lock.
-        """
-        self.folder, self.config = found.folder, found.config
-        self.checkpoint = found.folder / checkpoint.FILE_NAME
+        """A run with a loop, which is None for a finished run, that saves every so many seconds."""
+        self.folder, self.config, self._loop = folder, config, loop
+        self.checkpoint = folder / checkpoint.FILE_NAME
+        self.first_step = config.recipe.steps if loop is None else loop.step
         self._save_every, self._group = save_every, group
-        self._seconds, self.first_step = 0.0, 0
+        self._seconds = 0.0
         self._final: Mapping[str, float] | None = None
         self._validation: Mapping[str, float] | None = None
-        if found.own is not None:
-            self.first_step = found.own.metadata.step
-            self._final, self._validation = found.own.metadata.final, found.own.metadata.validation
-        self._loop: TrainingLoop | None = None
-        if images is None:
-            return
-        self._loop = TrainingLoop(
-            self.config.recipe,
-            len(self.config.classes),
-            self.config.seed,
-            local_device(torch.device(self.config.device)),
-            *images,
-            list(drawings(self.config)),
-            group,
-            self.config.deterministic,
-        )
-        if found.own is not None:
-            self._loop.restore(self.first_step, found.own.weights, found.own.training)
-        elif found.init is not None:
-            self._take_weights(found.init)
-        self._held = held.pop_all()
+        self._held = ExitStack()  # until the steps are done; in the leader, the folder's lock
 
     @classmethod
     def begin(cls, *, context: RunContext = RunContext(), **options: Any) -> "Run":
@@ -104,23 +71,31 @@ class Run:
         data_sets = DataSets(wanted.data_dir, context.warn, context.on_download)
         config, init = group.run_on_leader(lambda: new_run(wanted, data_sets))
         images = group.run_on_all(lambda: data_sets.load(config))
+        config = replace(config, data_sha256=sha256(images))
+        loop = _training_loop(config, images, group)
+        if init is not None:
+            _take_weights(loop, init, keep_head=init.config.classes == config.classes)
         with ExitStack() as held:
 
-            def create() -> _Found:
+            def create() -> Path:  # last: a start that fails leaves nothing in the way of its repeat
                 output = None if wanted.output is None else Path(wanted.output)
                 folder, lock = folders.create(output, config)
                 held.callback(lock.release)
                 group.store_run_folder(str(folder))
-                return _Found(folder=folder, config=config, init=init)
+                return folder
 
-            return cls(group.run_on_leader(create), images, held, wanted.save_every, group)
+            run = cls(group.run_on_leader(create), config, loop, wanted.save_every, group)
+            if init is not None and group.is_leader:
+                run._save(complete=False)  # so that the file of the weights may go
+            run._held = held.pop_all()
+            return run
 
     @classmethod
     def resume(cls, *, context: RunContext = RunContext(), **options: Any) -> "Run":
         """Resume the run in `output`, or the newest interrupted one under `runs/`.
 
-        `options` are as for `begin`; they must equal those of the run, except `output`, `data_dir` and
-        `save_every`.
+        `options` are as for `begin`; they must equal those of the run, except `output`, `data_dir`,
+        `save_every`, `device`, and `samples`, which may be more at a constant learning rate.
 
         Raises:
             BirnnError: There is no such run, it is in use, the options differ, or the data do.
@@ -132,23 +107,42 @@ class Run:
         data_sets = DataSets(wanted.data_dir, context.warn, context.on_download)
         with ExitStack() as held:  # an exception may live on, in a notebook: not with the folder locked
 
-            def find() -> _Found:
+            def find() -> tuple[Path, RunConfig, RunConfig, Checkpoint | None, Checkpoint | None]:
                 output = None if wanted.output is None else Path(wanted.output)
-                folder, config, lock = folders.lock_for_resuming(output)
+                folder, was, lock = folders.lock_for_resuming(output, context.warn)
                 held.callback(lock.release)
-                check_unchanged(wanted, config, folder)
-                resolve_device(config.device)
+                own, init = folders.own_checkpoint(folder, was), None
+                config = resumed_config(wanted, was, folder)
+                if own is None and config.init is not None:
+                    init = checkpoint.load(Path(config.init))
                 group.store_run_folder(str(folder))
-                if (path := folder / checkpoint.FILE_NAME).exists():
-                    return _Found(folder=folder, config=config, own=checkpoint.load(path))
-                init = None if config.init is None else checkpoint.load(Path(config.init))
-                return _Found(folder=folder, config=config, init=init)
+                return folder, was, config, own, init
 
-            found = group.run_on_leader(find)
-            images = None
-            if found.own is None or not found.own.metadata.complete:
-                images = group.run_on_all(lambda: data_sets.load(found.config, found.folder))
-            return cls(found, images, held, wanted.save_every, group)
+            folder, was, config, own, init = group.run_on_leader(find)
+            loop = None
+            if own is None or own.metadata.step < config.recipe.steps:
+                images = group.run_on_all(lambda: data_sets.load(config, folder))
+                loop = _training_loop(config, images, group)
+                if own is not None:
+                    loop.restore(own.metadata.step, own.weights, own.training)
+                elif init is not None:
+                    _take_weights(loop, init, keep_head=init.config.classes == config.classes)
+            run = cls(folder, config, loop, wanted.save_every, group)
+            if own is not None:
+                run._final = own.metadata.final
+                # An end that is none any more has no scores.
+                if loop is None or not own.metadata.complete:
+                    run._validation = own.metadata.validation
+            if loop is not None and config != was and group.is_leader:
+                folders.update_config(folder, config)
+                if config.device != was.device:
+                    context.warn(
+                        f"the run in {folder} was on {was.device} and goes on on {config.device}: from "
+                        "here on its numbers may differ in their last bits"
+                    )
+            if loop is not None:
+                run._held = held.pop_all()
+            return run
 
     @property
     def is_finished(self) -> bool:
@@ -170,7 +164,7 @@ class Run:
         done = f"step {self._step:,} of {self.total_steps:,}"
         return f"Run({str(self.folder)!r}: {self.config.recipe_name} on {self.config.dataset}, {done})"
 
-    def steps(self, stop_signal: Callable[[], int] = lambda: 0) -> Iterator[StepResult]:
+    def steps(self, stop_signal: Callable[[], int] = lambda: 0) -> Generator[StepResult]:
         """Train to the end, as far as the results are iterated over; metrics and checkpoints are kept.
 
         `stop_signal` is called after each step: the number of a signal, if not 0, asks to save and stop.
@@ -186,7 +180,8 @@ class Run:
         with self._held as held:
             metrics = None
             if self._group.is_leader:
-                metrics = held.enter_context(open_metrics(self.folder, self._step))
+                opened = open_metrics(self.folder, self._step, validate_step)
+                metrics = held.enter_context(opened)
             started = saved_at = time.perf_counter()
             for result in self._loop.steps():
                 self._seconds = time.perf_counter() - started
@@ -197,7 +192,7 @@ class Run:
                 stopped = bool(signal) and not self.is_finished
                 is_due = time.perf_counter() - saved_at >= self._save_every
                 if metrics is not None and (self.is_finished or stopped or is_due):
-                    os.fsync(metrics.fileno())
+                    sync(metrics.fileno())
                     self._save(complete=self.is_finished)
                     saved_at = time.perf_counter()
                 yield result  # first, so that this last step is shown too
@@ -229,20 +224,6 @@ class Run:
             validation=self._validation,
         )
 
-    def _take_weights(self, init: Checkpoint) -> None:
-        """Start with the weights of another checkpoint, and save them, so that its file may go.
-
-        If the classes differ, the head keeps its random weights.
-        """
-        assert self._loop is not None
-        own, has_new_head = self._loop.weights(), init.config.classes != self.config.classes
-        for name in own:
-            if not (has_new_head and name.startswith("head.")):
-                own[name] = init.weights[name]
-        self._loop.network.load_weights(own)
-        if self._group.is_leader:
-            self._save(complete=False)
-
     def _record(self, metrics: BinaryIO | None, result: StepResult) -> None:
         """Remember the latest scores; the leader also writes them as a row of metrics."""
         row: dict[str, float] = {}
@@ -273,6 +254,30 @@ class Run:
         checkpoint.save(self.checkpoint, current)
 
 
+def _training_loop(config: RunConfig, images: Splits, group: Group) -> TrainingLoop:
+    """The loop of a run, before its first step."""
+    return TrainingLoop(
+        config.recipe,
+        len(config.classes),
+        config.seed,
+        local_device(torch.device(config.device)),
+        *images,
+        list(drawings(config)),
+        group,
+        config.deterministic,
+        config.threads,
+    )
+
+
+def _take_weights(loop: TrainingLoop, init: Checkpoint, *, keep_head: bool) -> None:
+    """Start with the weights of another checkpoint, without those of its head if its classes differ."""
+    own = loop.weights()
+    for name in own:
+        if keep_head or not name.startswith("head."):
+            own[name] = init.weights[name]
+    loop.network.load_weights(own)
+
+
 def train(
     *, resume: bool = False, on_step: Callable[[StepResult], None] = _say_nothing, **options: Any
 ) -> Run:
@@ -285,6 +290,7 @@ def train(
         BirnnError: The options, the data or the folder cannot be used, or the loss is not finite.
     """
     run = Run.resume(**options) if resume else Run.begin(**options)
-    for result in run.steps():
-        on_step(result)
+    with closing(run.steps()) as steps:  # also where on_step fails, and a notebook keeps its error
+        for result in steps:
+            on_step(result)
     return run

@@ -1,6 +1,6 @@
 """A run's scores as event files for TensorBoard, by PyTorch's own writer."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ def writer_class() -> Any:
     return require("torch.utils.tensorboard", "tensorboard").SummaryWriter
 
 
-def written(steps: Iterable[StepResult], folder: Path, first_step: int) -> Iterator[StepResult]:
+def written(steps: Iterable[StepResult], folder: Path, first_step: int) -> Generator[StepResult]:
     """Write the scores of a run's steps as event files into its folder, and pass the steps on.
 
     Scores of steps after `first_step`, which an interrupted process left there, are dropped.

@@ -38,3 +38,25 @@ def test_quiet_silences_notes_and_not_warnings(capsys: pytest.CaptureFixture[str
     assert out == ""
     warning = "warning: a folder without images"
     assert err.splitlines() == ["the report is page.html", warning, warning]
+
+
+def test_a_confusion_matrix_too_wide_for_its_terminal_is_a_list(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = tuple("abcdefghijkl")
+    scores = score(np.eye(12, dtype=np.float32).repeat(100, axis=0), np.arange(12).repeat(100), names)
+    for columns in (40, 60, 80):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        console.show_evaluation(scores, "scores")
+        out = capsys.readouterr().out
+        assert all(f"{name} " in out for name in names)
+        assert ("rows: true" in out) == (columns >= 80)
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_curves_fit_the_terminal(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    console.show_curves([{"validation_accuracy": k / 100, "loss": 1000.0 - k} for k in range(101)])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= columns

@@ -1,6 +1,7 @@
 """`birnn eval`: its result, how many images, which data set and which network, the minimum."""
 
 import shutil
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -186,3 +187,17 @@ def test_a_damaged_checkpoint_that_is_named_is_an_error(here: Path, data: dict[s
 def test_a_flag_beats_the_environment(here: Path, small_data: Path) -> None:
     done = run_birnn("eval", "--data-dir", small_data, "--json", cwd=here, BIRNN_DATA_DIR="nowhere")
     assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize("same_images", [True, False])
+def test_that_the_shipped_model_reads_better_is_a_note_where_both_read_the_same_images(
+    same_images: bool, here: Path, data: dict[str, str]
+) -> None:
+    file = here / "runs" / "notebook-1" / checkpoint.FILE_NAME
+    saved = checkpoint.load(file)
+    n = 5000 if same_images else 300
+    metadata = replace(saved.metadata, validation={"n": n, "loss": 0.5, "accuracy": 0.9})
+    checkpoint.save(file, replace(saved, metadata=metadata))
+    done = run_birnn("eval", cwd=here, **data)
+    assert ("the shipped model reads these better: add --checkpoint shipped" in done.err) == same_images
+    assert run_birnn("eval", "-q", cwd=here, **data).err == ""

@@ -52,7 +52,7 @@ def test_the_checkpoint_is_never_replaced(tmp_path: Path) -> None:
 
 def test_an_ending_that_says_nothing_needs_a_format(tmp_path: Path) -> None:
     done = run_birnn("export", "digits.bin", cwd=tmp_path)
-    assert done.code == 1 and "--format" in done.err
+    assert done.code == 2 and "--format" in done.err
     assert not list(tmp_path.iterdir())
     done = run_birnn("export", "digits.bin", "--format", "html", cwd=tmp_path)
     assert done.out == f"digits.bin: html, {(tmp_path / 'digits.bin').stat().st_size:,} bytes\n"

@@ -379,7 +379,7 @@ def test_a_caller_that_closed_stdout_or_stderr_gets_the_exit_code(here: Path) ->
 
 def test_as_many_processes_read_as_cores_may_be_used() -> None:
     program = (
-        "import os; from birnn_cli.workers import usable_cores\n"
+        "import os; from birnn_cli.cores import usable_cores\n"
         "assert usable_cores() == len(os.sched_getaffinity(0))\n"
         "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); assert usable_cores() == 1"
     )

@@ -110,7 +110,8 @@ def test_progress_is_plain_rows_in_a_pipe_and_the_result_alone_is_stdout(
         "validation",
         "checkpoint",
     ]
-    assert "training on mnist, cpu, in runs/notebook-1" in done.err
+    assert "training on mnist, cpu, 1 thread, in runs/notebook-1" in done.err
+    assert "`birnn eval --all`" in done.err and "`birnn predict PICTURE`" in done.err
     assert "on 5,000 validation images" in done.err
     assert "\x1b" not in done.out + done.err and "\r" not in done.err
     quiet = run_birnn("train", "--dataset", "mnist", *SHORT, "-q", cwd=tmp_path, **data)
@@ -154,7 +155,7 @@ def test_resume_says_when_a_run_is_finished_and_when_there_is_none(
     ("option", "value"),
     [
         ("--seed", 1),
-        ("--samples", 99),
+        ("--hidden-size", 99),
         ("--dataset", "strokes"),
         ("--readout", "pool"),
         ("--reader", "plain"),

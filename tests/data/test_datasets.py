@@ -1,9 +1,11 @@
 """Data sets are found by name; `auto` is MNIST, or strokes where MNIST is unavailable."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from birnn_cli.data import datasets
 from birnn_cli.data.datasets import open_data_set, open_or_fall_back
 from birnn_cli.errors import DataError
 
@@ -52,3 +54,17 @@ def test_a_table_is_refused_with_how_to_go_on(tmp_path: Path) -> None:
 def test_a_split_of_all_images_is_for_folders() -> None:
     with pytest.raises(DataError, match="for folders"):
         open_data_set("strokes", Path()).load("all")
+
+
+def test_a_user_without_a_home_folder_gets_a_temporary_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home(name: str) -> str:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("BIRNN_DATA_DIR", raising=False)
+    monkeypatch.setattr(datasets.platformdirs, "user_cache_dir", no_home)
+    said: list[str] = []
+    folder = datasets.default_data_dir(said.append)
+    assert folder.parent == Path(tempfile.gettempdir())
+    assert len(said) == 1 and str(folder) in said[0]
+    monkeypatch.setattr(datasets.platformdirs, "user_cache_dir", "~/{}".format)  # HOME is not known
+    assert datasets.default_data_dir() == folder

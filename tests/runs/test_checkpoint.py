@@ -150,6 +150,71 @@ def test_a_config_that_its_arrays_do_not_bear_out_is_refused(
         checkpoint.load(tmp_path / "odd")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[
+            ("step", -1),
+            ("step", 1.5),
+            ("step", "3"),
+            ("step", True),
+            ("step", 10**9),
+            ("step", 10**400),
+        ],
+        *[("samples", 3), ("samples", None), ("complete", 1), ("complete", "yes"), ("saved_at", 5)],
+        *[("final", 5), ("final", {"loss": 1.0}), ("final", {"loss": float("nan"), "accuracy": 1.0})],
+        *[("validation", {"loss": 1, "accuracy": "high"}), ("validation", {"loss": 1, "accuracy": 1.5})],
+        *[("validation", {"loss": 10**400, "accuracy": 1}), ("versions", ["2"]), ("versions", {"a": 2})],
+        *[("normalisation", {}), ("normalisation", None), ("batch_size", 64), ("init", 7)],
+        *[("classes", "ab"), ("classes", ["a", "a"]), ("classes", [1, 2]), ("recipe_name", None)],
+    ],
+)
+def test_metadata_of_a_wrong_value_is_refused_in_one_line(
+    name: str, value: object, tmp_path: Path
+) -> None:
+    about = small().metadata.to_dict()
+    (
+        about
+        if name in about
+        else about["config"]
+        if name in about["config"]
+        else about["config"]["recipe"]
+    )[name] = value
+    metadata = {"format": "birnn", "format_version": "1", "sha256": "0" * 64, "about": json.dumps(about)}
+    arrays = {f"model.{name}": array for name, array in small().weights.items()}
+    write_signed(tmp_path / "odd", arrays, metadata)
+    for read in (checkpoint.load, checkpoint.load_metadata):
+        with pytest.raises(
+            CheckpointError, match=f"odd is damaged: its metadata .*({name}|64 images)"
+        ) as refused:
+            read(tmp_path / "odd")
+        assert "\n" not in str(refused.value)
+
+
+def test_metadata_of_endless_brackets_are_refused(tmp_path: Path) -> None:
+    metadata = {"format": "birnn", "format_version": "1", "sha256": "0" * 64, "about": "[" * 100_000}
+    write_signed(tmp_path / "odd", {"x": np.zeros(1, np.float32)}, metadata)
+    with pytest.raises(CheckpointError, match="odd is damaged"):
+        checkpoint.load(tmp_path / "odd")
+
+
+@pytest.mark.parametrize("kind", ["BF16", "I16"])
+def test_arrays_of_another_kind_are_refused(kind: str, tmp_path: Path) -> None:
+    """Of bfloat16 NumPy knows nothing."""
+    about = json.dumps(small().metadata.to_dict())
+    metadata = {"format": "birnn", "format_version": "1", "sha256": "0" * 64, "about": about}
+    content = save({"model.head.bias": np.zeros(2, np.float16)}, metadata)
+    content = content[:8] + content[8:].replace(b'"F16"', f'"{kind}"'.encode().ljust(5))
+    length = int.from_bytes(content[:8], "little") + len(kind) - 3
+    content = length.to_bytes(8, "little") + content[8:]
+    digest = hashlib.sha256(content).hexdigest().encode()
+    (tmp_path / "odd").write_bytes(content.replace(b'"sha256":"' + b"0" * 64, b'"sha256":"' + digest))
+    with pytest.raises(
+        CheckpointError, match=f"odd is damaged: its arrays are {kind}, expected F32 or F16"
+    ):
+        checkpoint.load(tmp_path / "odd")
+
+
 def header(length: int, text: bytes) -> bytes:
     return length.to_bytes(8, "little") + text
 
@@ -312,7 +377,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_read_anew_and_described_as_
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As by a run that saves: the header is the old file's, the bytes that are hashed the new one's."""
-    newer = replace(checkpoint.load(path), metadata=replace(small().metadata, step=99))
+    newer = replace(checkpoint.load(path), metadata=small(99).metadata)
     own, calls = checkpoint._sha256_of, []
 
     def replaced_first(file: Path, stated: str) -> str:

@@ -85,6 +85,7 @@ def test_a_second_ctrl_c_ends_at_once(small_data: Path, tmp_path: Path) -> None:
     assert err == "birnn train: stopped\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
 def test_a_full_disk_ends_predict_with_one_line_and_no_answer_that_was_not_kept(tmp_path: Path) -> None:
     (tmp_path / "7.png").write_bytes(files_png())
     done = run_birnn("predict", "7.png", "--output", "/dev/full", "--force", cwd=tmp_path)

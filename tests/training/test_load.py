@@ -1,13 +1,10 @@
 """Under load: many processes at once, readers that wait or leave, terminals that change, long runs."""
 
-import fcntl
 import os
-import pty
 import signal
 import struct
 import subprocess
 import sys
-import termios
 import threading
 import time
 from pathlib import Path
@@ -132,6 +129,10 @@ def test_a_reader_that_waits_gets_every_answer_in_order(tmp_path: Path) -> None:
 def test_a_terminal_that_changes_its_size_does_not_disturb_a_training(
     small_data: Path, tmp_path: Path
 ) -> None:
+    import fcntl
+    import pty
+    import termios
+
     ours, theirs = pty.openpty()
     environment = child_environment(tmp_path, BIRNN_DATA_DIR=str(small_data), TERM="xterm-256color")
     del environment["COLUMNS"]

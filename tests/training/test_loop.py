@@ -142,6 +142,23 @@ def test_going_on_twice_gives_the_same_bits(changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
+def test_threads_that_share_a_batch_learn_as_one_does(name: RecipeName) -> None:
+    """And twice the same bits, whichever of them computed what."""
+    recipe = RECIPES[name].override(
+        {"hidden_size": 16, "batch_size": 128, "samples": 1_000, "precision": "float32"}
+    )
+    learners = [
+        TrainingLoop(recipe, 10, 0, CPU, (IMAGES, LABELS), VALIDATION, threads=threads)
+        for threads in (1, 3, 3)
+    ]
+    one, three, again = ([*learner.steps(), learner.validate()] for learner in learners)
+    assert three == again and same(learners[1].weights(), learners[2].weights())
+    assert one[-1].loss == pytest.approx(three[-1].loss, rel=1e-4)  # type: ignore[union-attr]
+    for name, weight in learners[0].weights().items():
+        np.testing.assert_allclose(learners[1].weights()[name], weight, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_learns_and_goes_on_to_the_same_bits(name: RecipeName) -> None:
     recipe = RECIPES[name].override({"hidden_size": 16, "batch_size": 20, "samples": 1201})
     whole, leg = training(recipe), training(recipe)
