@@ -80,7 +80,7 @@ def augment(images: Tensor, changes: Changes) -> Tensor:
 
 
 def _stretch_factors(images: Tensor, stretch: Tensor) -> Tensor:
-    """How much farther from the middle x and y are taken from, so that ink is wider by `stretch`: (n, 2)."""
+    """The factors on x and y of where pixels are taken from that make ink wider by `stretch`: (n, 2)."""
     ink = images > INK_ABOVE
     width, height = (ink.any(dim=along).sum(dim=1).clamp(min=1) for along in (1, 2))
     longer = torch.maximum(stretch * width, height) / torch.maximum(width, height)
