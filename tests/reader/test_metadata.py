@@ -61,7 +61,7 @@ def test_heic_is_read_by_an_extra_and_says_so_without_it(monkeypatch: pytest.Mon
     pillow_heif.from_pillow(Image.fromarray(PIXELS).resize((64, 64)).convert("RGB")).save(file)
     assert decode.decode(file.getvalue()).shape == (64, 64)
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(ImageError, match=r'HEIC .*pip install pillow-heif'):
+    with pytest.raises(ImageError, match=r"HEIC .*pip install pillow-heif"):
         decode.decode(file.getvalue())
 
 
