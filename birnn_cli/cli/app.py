@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 from typer._click.exceptions import UsageError
-from typer.core import TyperArgument, TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from birnn_cli.cli import console
 from birnn_cli.cli.evaluate import evaluate
@@ -18,28 +18,8 @@ from birnn_cli.cli.train import train
 from birnn_cli.version import __version__
 
 
-def _without_types(params: list[Any]) -> list[Any]:
-    """Parameters whose help names no Python type: a flag has no value, an argument its own name."""
-    for each in params:
-        if isinstance(each, TyperArgument) or each.is_flag:
-            each.display_type_rich = lambda ctx: ""
-    return params
-
-
-class Command(TyperCommand):
-    """A command whose help is for people."""
-
-    def get_params(self, ctx: Any) -> Any:
-        """The parameters, as the help shows them."""
-        return _without_types(super().get_params(ctx))
-
-
 class Commands(TyperGroup):
     """The commands; what their parser refuses is one line on stderr, as every other error is."""
-
-    def get_params(self, ctx: Any) -> Any:
-        """The parameters, as the help shows them."""
-        return _without_types(super().get_params(ctx))
 
     def main(self, *args: Any, **settings: Any) -> None:
         """Run the command line and exit."""
@@ -87,8 +67,8 @@ def birnn(
         raise typer.Exit(ExitCode.USAGE)
 
 
-app.command(cls=Command)(train)
-app.command("eval", cls=Command)(evaluate)
-app.command(cls=Command)(predict)
-app.command(cls=Command)(info)
-app.command(cls=Command)(export)
+app.command()(train)
+app.command("eval")(evaluate)
+app.command()(predict)
+app.command()(info)
+app.command()(export)
