@@ -32,6 +32,12 @@ BEND_POINTS = 5
 # How far each pixel moves towards the maximum of the 3×3 pixels around it (a thicker pen), or towards
 # their minimum (a thinner one), as a fraction of the way.
 THICKER, THINNER = 0.8, 0.4
+# Natural logarithm of the largest factor by which grey levels move away from PIVOT; half of the images
+# keep theirs. Moved images are smoother than scanned ones, and some scans know no grey at all.
+LOG_GAIN = 1.8
+PIVOT = 0.35
+# The fraction of the images that stay as they are, sharp as the images to be read are.
+UNCHANGED = 0.2
 
 
 class Changes(NamedTuple):
@@ -44,6 +50,7 @@ class Changes(NamedTuple):
     displacement: Tensor
     stretch: Tensor
     thickness: Tensor
+    gain: Tensor
 
 
 def draw(
@@ -53,8 +60,9 @@ def draw(
 
     `strength`, 0 or more, multiplies every range.
     """
-    drawn = torch.rand(8, batch_size, generator=generator) * 2 - 1
-    turn, log_x, log_y, shear, right, down, thickness, stretch = (drawn * strength)[:, process_slice]
+    drawn = torch.rand(9, batch_size, generator=generator) * 2 - 1
+    drawn *= strength * (torch.rand(batch_size, generator=generator) >= UNCHANGED)
+    turn, log_x, log_y, shear, right, down, thickness, stretch, gain = drawn[:, process_slice]
     cos, sin = torch.cos(turn * TURN_RADIANS), torch.sin(turn * TURN_RADIANS)
     scale_x, scale_y, shear = (log_x * LOG_SCALE).exp(), (log_y * LOG_SCALE).exp(), shear * SHEAR
     # The affine map from a pixel of the new image to where it is taken from; the image is -1 to 1.
@@ -63,9 +71,13 @@ def draw(
     affine = torch.stack([*to_x, *to_y], dim=1).view(-1, 2, 3)
     bend = torch.randn(batch_size, 2, BEND_POINTS**2, generator=generator)
     bend *= torch.rand(batch_size, 1, 1, generator=generator) * strength * BEND_PIXELS * 2 / SIDE
+    bend[drawn[0] == 0] = 0
     displacement = torch.cat([affine, bend[process_slice]], dim=2)
     thickness *= torch.where(thickness > 0, THICKER, THINNER)
-    return Changes(displacement, (stretch * LOG_STRETCH).exp(), thickness.clamp(-1, 1))
+    return Changes(
+        *(displacement, (stretch * LOG_STRETCH).exp(), thickness.clamp(-1, 1)),
+        (gain.clamp(min=0) * LOG_GAIN).exp(),
+    )
 
 
 def augment(images: Tensor, changes: Changes) -> Tensor:
@@ -76,7 +88,8 @@ def augment(images: Tensor, changes: Changes) -> Tensor:
     moved: Tensor = functional.grid_sample(
         thick[:, None], places.permute(0, 2, 3, 1), align_corners=False
     )
-    return moved[:, 0]
+    sharp = (moved[:, 0] - PIVOT) * changes.gain[:, None, None] + PIVOT
+    return sharp.clamp(0, 1)
 
 
 def _stretch_factors(images: Tensor, stretch: Tensor) -> Tensor:
