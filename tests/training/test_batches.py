@@ -52,8 +52,9 @@ def test_changed_images_keep_shape_range_and_some_ink(strength: float, seed: int
 
 
 def test_each_image_is_changed_in_its_own_way() -> None:
-    same = changed(1, ROWS[:1].expand(16, -1, -1))
-    for one in range(16):
+    same = changed(1, ROWS[:1].expand(40, -1, -1))
+    same = same[(same - ROWS[0]).abs().amax(dim=(1, 2)) > 1e-4]
+    for one in range(len(same)):
         assert all((same[one] - same[other]).abs().max() > 0.05 for other in range(one))
 
 
@@ -66,6 +67,24 @@ def test_digits_move_both_ways_by_a_few_pixels_at_most() -> None:
 def test_pens_become_thicker_and_thinner() -> None:
     ink = changed(1).sum(dim=(1, 2)) / ROWS.sum(dim=(1, 2))
     assert ink.min() < 0.9 and ink.max() > 1.2
+
+
+def test_some_images_stay_as_they_are() -> None:
+    rows = ROWS[:1].expand(1000, -1, -1)
+    same = (changed(1, rows) - rows).abs().amax(dim=(1, 2)) < 1e-5
+    assert 0.8 * augment.UNCHANGED < same.float().mean() < 1.2 * augment.UNCHANGED
+
+
+@pytest.mark.parametrize(("gain", "grey"), [(1.0, 0.45), (2.0, 0.55), (8.0, 1.0)])
+def test_a_gain_moves_grey_away_from_its_pivot_and_keeps_black_and_white(
+    gain: float, grey: float
+) -> None:
+    rows = bar(20, 8)[None]
+    rows[0, 10, 10] = 0.45
+    unchanged = augment.draw(1, 0, random_generator(0, "augment", 0))
+    sharp = augment.augment(rows, unchanged._replace(gain=torch.tensor([gain])))[0]
+    assert sharp[10, 10].item() == pytest.approx(grey, abs=1e-4)
+    assert sharp[0, 0] == 0 and sharp[14, 14].item() == pytest.approx(1, abs=1e-5)
 
 
 def bar(height: int, width: int) -> torch.Tensor:
@@ -103,9 +122,10 @@ def test_the_changes_are_a_function_of_the_seed_and_the_step() -> None:
     for step in (17, 3):
         assert torch.equal(batch(one, step)[0], batch(two, step)[0])
     assert not torch.equal(batch(one, 3)[0], batch(other, 3)[0])
-    # The same images, in their second pass, are not changed as they were in the first.
+    # The same images, in their second pass, are not changed as they were in the first, but for those few
+    # that stay as they are in both.
     passes = torch.cat([batch(batches(), step)[0] for step in range(30)])
-    assert len(torch.unique(passes, dim=0)) == 600
+    assert len(torch.unique(passes, dim=0)) > 600 - 2 * 300 * augment.UNCHANGED**2
 
 
 def test_augmentation_leaves_order_and_labels_alone() -> None:
