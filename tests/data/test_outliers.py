@@ -25,7 +25,7 @@ def test_outliers_are_the_same_each_time_and_in_mnists_convention() -> None:
     np.testing.assert_array_equal(drawn, outliers.sample(200))
     assert drawn.shape == (200, 28, 28) and drawn.dtype == np.uint8
     assert np.mean([is_normalised(picture) for picture in drawn]) > 0.9
-    assert len(np.unique(drawn, axis=0)) == 200
+    assert len(np.unique(drawn, axis=0)) > 195  # an inverted character may be drawn twice
 
 
 def test_the_loss_on_an_outlier_is_least_at_even_probabilities() -> None:
