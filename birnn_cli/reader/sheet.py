@@ -15,6 +15,7 @@ from birnn_cli.reader.light import MIN_UNEVENLY_LIT_SIDE, SMALL_SIDE, find_polar
 # Levels between the darkest and the lightest at which a sheet is parted from what lies around it.
 THRESHOLDS = (0.2, 0.35, 0.5, 0.65, 0.8)
 MIN_AREA, MAX_AREA = 0.03, 0.985  # fractions of the picture that a sheet covers
+MIN_DARK_AREA = 0.15  # that of a dark sheet on light ground: a smaller one is a digit of broad strokes
 MIN_SHEET_SIDE = 16  # pixels of the small picture
 MIN_FILLED = 0.75  # fraction of its convex hull that a sheet fills
 MIN_RECTANGULAR = 0.9  # fraction of the smallest rectangle around it; an oval has 0.79 to 0.87
@@ -59,12 +60,12 @@ def _grow(mask: Pixels, pixels: int) -> Pixels:
 
 def _hulls(smooth: Pixels, low: float, high: float, is_light: bool) -> Iterator[Pixels]:
     """Convex hulls, as masks of 0 and 1, of large regions that are lighter (or darker) than the rest."""
-    areas = set()
+    areas, min_area = set(), MIN_AREA if is_light else MIN_DARK_AREA
     for fraction in THRESHOLDS:
         level = low + (high - low) * (fraction if is_light else 1 - fraction)
         region = (smooth > level if is_light else smooth < level).astype(np.uint8)
         contours, _ = cv2.findContours(region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        large = [each for each in contours if cv2.contourArea(each) >= MIN_AREA * region.size]
+        large = [each for each in contours if cv2.contourArea(each) >= min_area * region.size]
         # Strokes may part a sheet from edge to edge: all of its pieces make it up.
         for pieces in [*([each] for each in large), *([large] if len(large) > 1 else [])]:
             points = cv2.convexHull(np.concatenate(pieces))
