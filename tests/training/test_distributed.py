@@ -187,12 +187,14 @@ def test_a_run_that_was_refused_is_not_gone_on_with_by_starting_again(
     alone: Path, small_data: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "config.json").write_bytes((alone / "config.json").read_bytes())
+    for name in ("config.json", "metrics.jsonl"):
+        (tmp_path / "run" / name).write_bytes((alone / name).read_bytes())
     options = (*TRAIN, "--samples", 2600, "--output", "run")
     done = finish(start("train", *options, cwd=tmp_path, data=small_data, restarts=1))
     assert done.code != 0
     assert done.err.count("holds an unfinished run") == 2, done.err
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.json"]
+    names = sorted(path.name for path in (tmp_path / "run").iterdir())
+    assert names == ["config.json", "metrics.jsonl"]
 
 
 def test_what_fails_in_one_process_ends_all_with_its_message_alone(

@@ -207,7 +207,7 @@ def test_from_python_a_runs_steps_are_typed_results_and_a_rest_can_be_resumed(
         ({"output": 7}, "output is 7, expected a name or a path"),
         ({"save_every": "2"}, "save_every is '2', expected a number of seconds above 0"),
         ({"save_every": 0}, "save_every is 0, expected a number of seconds above 0"),
-        ({"device": "gpu"}, "device 'gpu' cannot be used here"),
+        ({"device": "gpu"}, "device is 'gpu', expected auto, cpu"),
     ],
 )
 def test_from_python_a_wrong_option_is_one_line_and_leaves_nothing_behind(
