@@ -47,9 +47,10 @@ def draw_number(stages: ReaderStages, boxes: Sequence[Box]) -> Pixels:
     The boxes are in pixels of the picture, in the order of the answer; the result is uint8.
     """
     strip = draw_stages(stages)
-    width = strip.shape[1] - 2 * GAP
-    scale = width / stages.grey.shape[1]
-    picture = Image.fromarray(stages.grey).resize((width, max(1, round(scale * stages.grey.shape[0]))))
+    height, width = stages.grey.shape
+    most = strip.shape[1] - 2 * GAP
+    scale = most / max(height, width)
+    picture = Image.fromarray(resize_longer_side(stages.grey, most))
     canvas = Image.new("L", (strip.shape[1], len(strip) + GAP + picture.height + GAP), BACKGROUND)
     canvas.paste(Image.fromarray(strip))
     canvas.paste(picture, (GAP, len(strip) + GAP))

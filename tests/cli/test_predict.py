@@ -15,7 +15,7 @@ from birnn_cli.data import strokes
 from birnn_cli.network import numpy_engine
 from birnn_cli.network.rows import to_rows
 from birnn_cli.runs import checkpoint, folders
-from tests.conftest import child_environment, run_birnn
+from tests.conftest import child_environment, make_network, run_birnn
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -225,6 +225,12 @@ def test_a_number_is_unsure_when_one_of_its_digits_is(here: Path, trained: Path)
     assert "unsure" in [each["status"] for each in values["digits"]]
     assert values["status"] == "unsure" and len(values["label"]) == len(values["digits"])
     assert f"page.png: {values['label']}? (" in run_birnn(*arguments, cwd=here).out
+
+
+def test_a_number_needs_classes_of_one_character(here: Path) -> None:
+    checkpoint.save(here / "words.safetensors", make_network(classes=("one", "two")))
+    done = run_birnn("predict", "7.png", "--several", "--checkpoint", "words.safetensors", cwd=here)
+    assert done.code == 2 and "--several" in done.err and "'one'" in done.err
 
 
 def test_of_several_digits_the_pixels_are_side_by_side_in_one_picture(
