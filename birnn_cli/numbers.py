@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from birnn_cli.reader.geometry import Box, Pixels
-from birnn_cli.reader.pieces import Group, MarkKind, Piece, Row
+from birnn_cli.reader.pieces import MAX_WIDTH, Group, MarkKind, Piece, Row
 from birnn_cli.reader.read import ReaderStages
 
 Likely = NDArray[np.float32]  # the probability of each class
@@ -140,7 +140,8 @@ def _surer(number: Number, as_one: Number) -> Number:
     if any(probability >= UNSURE_BELOW for probability in beside):
         return number
     least = max(UNSURE_BELOW, number.certainty * float(np.prod(within)))
-    if len(within) > 1 and as_one.digits[0].probability < least:
+    is_wide = right - left > MAX_WIDTH * (bottom - top)
+    if len(within) > 1 and (is_wide or as_one.digits[0].probability < least):
         return number
     return replace(as_one, left_out=bool(beside) or number.left_out)
 
