@@ -2,7 +2,7 @@
 
 import heapq
 import sys
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,11 +16,13 @@ from birnn_cli.cores import usable_cores
 from birnn_cli.errors import BirnnError, ConfigError
 from birnn_cli.network import numpy_engine
 from birnn_cli.network.rows import to_rows
+from birnn_cli.numbers import UNSURE_BELOW, Digit, Mark, Number, read_as_one, read_numbers
 from birnn_cli.reader import Reader, decode
 from birnn_cli.reader.geometry import Box
 from birnn_cli.reader.inputs import STDIN, Source, read_source
 from birnn_cli.reader.light import Invert
 from birnn_cli.reader.normalise import SIDE
+from birnn_cli.reader.read import ReaderStages
 from birnn_cli.runs.checkpoint import Checkpoint
 from birnn_cli.text import percent
 
@@ -32,9 +34,6 @@ Pixels = NDArray[np.uint8]
 CHUNK_FILES, CHUNK_BYTES = 128, 4 << 20
 # One process reads fewer chunks than these sooner than others are started.
 MIN_CHUNKS = 4
-# A label less probable than this is not to be trusted. On MNIST's 5,000 validation images, fewer than
-# one in a hundred of the shipped model's labels are.
-UNSURE_BELOW = 0.55
 
 
 @dataclass(frozen=True)
@@ -76,12 +75,14 @@ class DigitReading(Labelled):
 class Prediction(Labelled):
     """What the network reads in one picture; with several digits, a number as text.
 
-    The probability of a number is the product of its digits'; its `pixels` are those of all digits side
-    by side, (28, 28 × digits). `str` gives it as a line of text, `7.png: 7 (99.8 %)`. `error` is a code
+    The rows of a number are joined by a line break. Its probability is the product of its digits' and of
+    how probable it is that they are cut rightly; its `pixels` are those of all digits side by side,
+    (28, 28 × digits). `str` gives it as a line of text, `7.png: 7 (99.8 %)`. `error` is a code
     and a message, where the picture could not be read; `num_digits`, how many digits seem to stand side
     by side in it; `num_pages`, how many pages or frames its file has, of which the first is read;
-    `digits`, each from left to right, where several were asked for; `stages`, how the picture was read,
-    as a picture (height, width) uint8, where asked for.
+    `digits`, row by row, where several were asked for; `marks`, what is left out of the number, such as
+    a decimal point; `stages`, how the picture was read, as a picture (height, width) uint8, where asked
+    for.
     """
 
     source: Source
@@ -89,6 +90,7 @@ class Prediction(Labelled):
     num_digits: int = 0
     num_pages: int = 1
     digits: tuple[DigitReading, ...] = ()
+    marks: tuple[Mark, ...] = ()
     stages: Pixels | None = None
 
     def __str__(self) -> str:
@@ -98,8 +100,13 @@ class Prediction(Labelled):
             return f"{self.source.path}: no ink"
         doubt = "?" if self.status == "unsure" else ""
         best, *others = self.top
-        line = f"{self.source.path}: {best.label}{doubt} ({percent(best.probability)})"
-        return line + "".join(f", {other.label} ({percent(other.probability)})" for other in others)
+        line = f"{self.source.path}: {_in_a_line(best.label)}{doubt} ({percent(best.probability)})"
+        line += "".join(
+            f", {_in_a_line(other.label)} ({percent(other.probability)})" for other in others
+        )
+        digits = best.label.replace("\n", "")
+        left_out = [f"{mark.kind} after {digits[: mark.after]}" for mark in self.marks if mark.after]
+        return line + (f"; left out: {', '.join(left_out)}" if left_out else "")
 
     def __repr__(self) -> str:
         return f"<Prediction {self}>"
@@ -115,6 +122,11 @@ class Prediction(Labelled):
         png = b64encode(decode.encode_png(self.pixels)).decode()
         size = f'height="112" width="{4 * self.pixels.shape[1]}" style="image-rendering: pixelated"'
         return f'<img alt="what the network read" src="data:image/png;base64,{png}" {size}>{text}'
+
+
+def _in_a_line(label: str) -> str:
+    """A number's rows side by side."""
+    return label.replace("\n", " / ")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,79 +202,73 @@ def _predict_chunk(checkpoint: Checkpoint, options: Options, chunk: list[Source]
 
 def _predict_together(checkpoint: Checkpoint, options: Options, chunk: list[Source]) -> list[Prediction]:
     """Read some pictures, and have the network read all of their digits at once."""
-    config = checkpoint.config
-    found = [_find_digits(config.reader, options, source) for source in chunk]
-    images = [pixels for readings in found for _, digits in readings for _, pixels in digits]
-    rows = to_rows(np.array(images, np.uint8).reshape(-1, SIDE, SIDE))  # perhaps of no image
-    logits = numpy_engine.logits(config.architecture, checkpoint.weights, rows)
-    likely = iter(numpy_engine.probabilities(logits))
-    read = partial(_read_digit, config.classes, options.top_k)
-    labelled = [
-        [
-            _label(prediction, [read(next(likely), box, pixels) for box, pixels in digits], options)
-            for prediction, digits in readings
-        ]
-        for readings in found
+    found = [_read(checkpoint.config.reader, options, source) for source in chunk]
+    stages = [each for _, each in found if each is not None]
+    find = read_numbers if options.several else read_as_one
+    numbers = iter(find(stages, partial(_likely, checkpoint)))
+    label = partial(_label, checkpoint.config.classes, options)
+    return [
+        prediction if each is None else label(prediction, next(numbers)) for prediction, each in found
     ]
-    return [max(each, key=lambda reading: reading.probability or 0.0) for each in labelled]
 
 
-def _find_digits(
-    reader: Reader, options: Options, source: Source
-) -> list[tuple[Prediction, list[tuple[Box, Pixels]]]]:
-    """A prediction without its labels, and the digits that the network has to read, with their boxes.
-
-    A second such pair is another way to read one digit that is plausible too: the surer one is taken.
-    """
-    blank = Prediction(source=source._replace(content=None), status="no-ink")
-    found = []
+def _read(reader: Reader, options: Options, source: Source) -> tuple[Prediction, ReaderStages | None]:
+    """A prediction without its labels, and what the reader made of the picture; None if it failed."""
     try:
         stages, num_pages = read_source(source, reader, options.invert, full_size=options.several)
-        for each in (stages, None if options.several else stages.second):
-            if each is None:
-                continue
-            prediction = replace(blank, num_digits=each.num_digits, num_pages=num_pages)
-            if options.stages:
-                from birnn_cli.reader.stages import draw_digits, draw_stages  # text takes long to load
-
-                draw = draw_digits if options.several else draw_stages
-                prediction = replace(prediction, stages=draw(each))
-            if options.several:
-                digits = list(each.split_digits())
-            else:
-                whole = (0, 0, *each.grey.shape[::-1])
-                digits = [] if each.pixels is None else [(whole, each.pixels)]
-            found.append((prediction, digits))
     except BirnnError as error:
-        return [(_failed(source, error.code, str(error)), [])]
-    return found
+        return _failed(source, error.code, str(error)), None
+    blank = Prediction(source=source._replace(content=None), status="no-ink", num_pages=num_pages)
+    return blank, stages
+
+
+def _likely(checkpoint: Checkpoint, images: Sequence[Pixels]) -> NDArray[np.float32]:
+    """The probability of each class for each image, (images, classes); there may be no image."""
+    rows = to_rows(np.array(images, np.uint8).reshape(-1, SIDE, SIDE))
+    logits = numpy_engine.logits(checkpoint.config.architecture, checkpoint.weights, rows)
+    return numpy_engine.probabilities(logits)
 
 
 def _failed(source: Source, code: str, message: str) -> Prediction:
     return Prediction(source=source._replace(content=None), status="error", error=(code, message))
 
 
-def _read_digit(
-    classes: tuple[str, ...], top_k: int, likely: NDArray[np.float32], box: Box, pixels: Pixels
-) -> DigitReading:
-    """A digit with its labels, given the probability of each class, (classes,)."""
-    best = np.argsort(-likely, kind="stable")[:top_k]
-    top = tuple(Candidate(classes[label], float(likely[label])) for label in best)
+def _read_digit(classes: tuple[str, ...], top_k: int, digit: Digit) -> DigitReading:
+    """A digit with its labels."""
+    best = np.argsort(-digit.likely, kind="stable")[:top_k]
+    top = tuple(Candidate(classes[label], float(digit.likely[label])) for label in best)
     status: Status = "ok" if top[0].probability >= UNSURE_BELOW else "unsure"
-    return DigitReading(status=status, top=top, box=box, pixels=pixels)
+    return DigitReading(status=status, top=top, box=digit.box, pixels=digit.pixels)
 
 
-def _label(prediction: Prediction, digits: list[DigitReading], options: Options) -> Prediction:
-    """A prediction with the labels of its digits, or as it is if there are none."""
-    if not digits:
+def _label(
+    classes: tuple[str, ...], options: Options, prediction: Prediction, number: Number
+) -> Prediction:
+    """A prediction with the labels of its digits, or without any if there are none."""
+    prediction = replace(prediction, num_digits=number.stages.num_digits)
+    if options.stages:
+        from birnn_cli.reader.stages import draw_number, draw_stages  # text takes long to load
+
+        boxes = [digit.box for digit in number.digits]
+        drawn = draw_number(number.stages, boxes) if options.several else draw_stages(number.stages)
+        prediction = replace(prediction, stages=drawn)
+    if not number.digits:
         return prediction
-    is_sure = all(each.status == "ok" for each in digits)
+    digits = [_read_digit(classes, options.top_k, digit) for digit in number.digits]
+    is_whole = not number.left_out if options.several else prediction.num_digits == 1
+    tops: list[tuple[Candidate, ...]] = [(Candidate("", number.certainty),)]
+    for k, each in enumerate(digits):
+        if k and number.digits[k].row != number.digits[k - 1].row:
+            tops.append((Candidate("\n", 1.0),))
+        tops.append(each.top)
+    top = _likeliest_texts(tops, options.top_k)
     return replace(
         prediction,
-        status="ok" if is_sure and (options.several or prediction.num_digits == 1) else "unsure",
-        top=_likeliest_texts([each.top for each in digits], options.top_k),
+        status="ok" if is_whole and top[0].probability >= UNSURE_BELOW else "unsure",
+        top=top,
         pixels=np.hstack([each.pixels for each in digits]),
         digits=tuple(digits) if options.several else (),
+        marks=number.marks,
     )
 
 

@@ -32,7 +32,7 @@ FLOORS = [
     {"reader"},
     {"data"},
     {"runs"},
-    {"prediction", "evaluation", "explanation", "training"},
+    {"prediction", "numbers", "evaluation", "explanation", "training"},
     {"model"},
     {"__init__"},
     {"report", "export"},

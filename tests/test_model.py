@@ -128,7 +128,8 @@ def test_several_digits_are_one_prediction_with_its_digits(model: birnn.Model) -
     assert model.predict(page).status == "unsure"
     found = model.predict(page, several=True, top_k=3)
     assert found.label == "".join(each.label for each in found.digits) and len(found.digits) == 2
-    assert found.probability == found.digits[0].probability * found.digits[1].probability
+    product = found.digits[0].probability * found.digits[1].probability
+    assert 0 < found.probability <= product  # it may be cut otherwise
     assert len(found.top) == 3 and len(found.digits[0].top) == 3
 
 

@@ -21,6 +21,7 @@ from birnn_cli.cli.options import (
     parse_shard,
 )
 from birnn_cli.cores import limit_reading_threads
+from birnn_cli.errors import UsageError
 
 
 def predict(
@@ -107,6 +108,11 @@ def predict(
 
             explanation.check_usage(explain, paths, several=several)
         model, network = folders.find_checkpoint(checkpoint, console.note_unless(quiet))
+        if several and any(len(label) > 1 for label in network.config.classes):
+            raise UsageError(
+                "--several is for classes of one character, as digits are; found "
+                f"{max(network.config.classes, key=len)!r}: leave it out"
+            )
         left_out: list[str] = []
         sources = list(find_pictures(paths, left_out.append))
         if shard is not None:

@@ -18,7 +18,7 @@ MAX_NAMES = 3  # of pictures of which further pages were left out
 
 
 def to_json(prediction: "Prediction", checkpoint: str, *, several: bool) -> dict[str, Any]:
-    """A prediction as the JSON object of `birnn predict --json`; `several` adds its digits."""
+    """A prediction as the JSON object of `birnn predict --json`; `several` adds its digits and marks."""
     error = prediction.error
     digits = [
         {"label": each.label, "probability": each.probability, "status": each.status, "box": each.box}
@@ -32,7 +32,7 @@ def to_json(prediction: "Prediction", checkpoint: str, *, several: bool) -> dict
         "top": [vars(each) for each in prediction.top],
         "error": {"code": error[0], "message": error[1]} if error else None,
         "checkpoint": checkpoint,
-        **({"digits": digits} if several else {}),
+        **({"digits": digits, "marks": [vars(each) for each in prediction.marks]} if several else {}),
     }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from birnn_cli.errors import ConfigError
-from birnn_cli.prediction import UNSURE_BELOW
+from birnn_cli.numbers import UNSURE_BELOW
 from birnn_cli.runs.checkpoint import Checkpoint
 
 PARTS = Path(__file__).parent

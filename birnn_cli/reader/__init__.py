@@ -2,7 +2,8 @@
 
 The modules in the order in which a picture passes them: `decode` (a file to grey levels), `light` (the
 paper's shade is subtracted), `ink` (which pixels are ink), `normalise` (ink to MNIST's convention).
-`read` calls them one after the other, and `stages` draws what each of them made.
+`read` calls them one after the other, and `stages` draws what each of them made. For whole numbers,
+`pieces` finds rows of ink and where they can be cut, without the lines that `rules` finds.
 """
 
 from typing import Literal

@@ -53,22 +53,15 @@ def find_ink(contrast: FloatImage) -> Mask | None:
     (height, width), uint8: 0 is paper, 1 the leftmost digit's ink, 2 the next one's, and so on up to
     255; None when there is no ink.
     """
-    threshold, ink_contrast, noise = _measure(contrast)
-    for smoothing in SMOOTHING:
-        if ink_contrast >= CLEAR_CONTRAST_IN_NOISE * noise:
-            break
-        sigma = max(contrast.shape) * smoothing
-        contrast = np.asarray(cv2.GaussianBlur(contrast, (0, 0), sigma), np.float32)
-        contrast -= median(paper_levels(contrast))
-        threshold, ink_contrast, noise = _measure(contrast)
-    if ink_contrast < max(MIN_CONTRAST, MIN_CONTRAST_IN_NOISE * noise):
+    found = find_strong_ink(contrast)
+    if found is None:
         return None
-    mask = (contrast > FAINT_INK * threshold).astype(np.uint8)
+    mask, strong, contrast = found
     if min(mask.shape) >= MIN_RULED_SIDE:
         mask = _remove_ruled_lines(mask)
     count, labels, table, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     part_of_pixel, stats = np.asarray(labels, np.int32), np.asarray(table, np.int64)
-    is_strong = np.bincount(part_of_pixel[contrast > threshold], minlength=count) > 0
+    is_strong = np.bincount(part_of_pixel[strong], minlength=count) > 0
     parts = [part for part in range(1, count) if is_strong[part]]  # part 0 is the paper
     if not parts:
         return None
@@ -80,6 +73,24 @@ def find_ink(contrast: FloatImage) -> Mask | None:
     for number, digit in enumerate(_group_into_digits(parts, stats), start=1):
         digit_of_part[digit] = min(number, 255)
     return np.asarray(digit_of_part[part_of_pixel])
+
+
+def find_strong_ink(contrast: FloatImage) -> tuple[Mask, NDArray[np.bool_], FloatImage] | None:
+    """Which pixels may be ink, a mask of 0 and 1, and which of them surely are; None without ink.
+
+    The third array is the contrast that this was measured on: smoothed, where the paper is noisy.
+    """
+    threshold, ink_contrast, noise = _measure(contrast)
+    for smoothing in SMOOTHING:
+        if ink_contrast >= CLEAR_CONTRAST_IN_NOISE * noise:
+            break
+        sigma = max(contrast.shape) * smoothing
+        contrast = np.asarray(cv2.GaussianBlur(contrast, (0, 0), sigma), np.float32)
+        contrast -= median(paper_levels(contrast))
+        threshold, ink_contrast, noise = _measure(contrast)
+    if ink_contrast < max(MIN_CONTRAST, MIN_CONTRAST_IN_NOISE * noise):
+        return None
+    return (contrast > FAINT_INK * threshold).astype(np.uint8), contrast > threshold, contrast
 
 
 def _measure(contrast: FloatImage) -> tuple[float, float, float]:

@@ -1,6 +1,5 @@
 """Read a picture: from a file, or from grey levels, to the 28×28 pixels of each digit in it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -30,6 +29,7 @@ from birnn_cli.reader.light import (
     subtract_paper,
 )
 from birnn_cli.reader.normalise import SIDE, is_normalised, normalise
+from birnn_cli.reader.pieces import Row, find_rows
 from birnn_cli.reader.sheet import find_sheet
 
 # Pixels on the longer side of the ink below which the picture is looked at again, from nearer.
@@ -67,18 +67,24 @@ class ReaderStages:
             return int(self.digits.max())
         return 0 if self.resized is None else 1
 
-    def split_digits(self) -> Iterator[tuple[Box, Pixels]]:
-        """Each digit from left to right: its box in pixels of `grey`, and its (28, 28) uint8 pixels."""
-        if self.contrast is None or self.digits is None or self.part is None:
-            if self.resized is not None:  # a picture that is black all over is its own box
-                yield bounding_box((self.grey > 0) | ~self.grey.any()), self.resized
-            return
-        for number in range(1, self.num_digits + 1):
-            ink = self.digits == number
-            yield (
-                _enlarge(bounding_box(ink), self.digits.shape, self.part),
-                normalise(self.contrast, ink),
-            )
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The rows of digits, from top to bottom, for a whole number. Found when first used."""
+        return [] if self.contrast is None else find_rows(self.contrast)
+
+    def in_picture(self, box: Box) -> Box:
+        """A box in `contrast` in pixels of `grey`."""
+        if self.contrast is None or self.part is None:
+            return box
+        return _enlarge(box, self.contrast.shape, self.part)
+
+    @property
+    def ink_box(self) -> Box:
+        """The smallest box around all ink, in pixels of `grey`."""
+        if self.digits is not None:
+            return self.in_picture(bounding_box(self.digits))
+        # A picture that is black all over is its own box.
+        return bounding_box((self.grey > 0) | ~self.grey.any())
 
 
 def _enlarge(box: Box, shape: tuple[int, ...], part: Box) -> Box:

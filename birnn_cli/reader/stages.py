@@ -1,12 +1,13 @@
 """Draw how a picture was read: the stages of the reader side by side."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from birnn_cli.reader.geometry import Pixels, resize_longer_side
+from birnn_cli.reader.geometry import Box, Pixels, resize_longer_side
 from birnn_cli.reader.read import ReaderStages
 
 STAGE_SIDE = 196  # pixels on the longer side of each stage
@@ -40,25 +41,34 @@ def draw_stages(stages: ReaderStages) -> Pixels:
     return np.asarray(canvas)
 
 
-def draw_digits(stages: ReaderStages) -> Pixels:
-    """Draw the stages of reading one picture and a row for each digit in it: (height, width) uint8.
+def draw_number(stages: ReaderStages, boxes: Sequence[Box]) -> Pixels:
+    """Draw the stages of reading a picture and, below, all of it with a numbered box around each digit.
 
-    A row shows the digit as it is in the picture, and as the network reads it; its caption gives the
-    digit's number, in the order of the answer, and its box: left, top, right, bottom.
+    The boxes are in pixels of the picture, in the order of the answer; the result is uint8.
     """
     strip = draw_stages(stages)
-    digits = list(stages.split_digits())
-    height = STAGE_SIDE + CAPTION_HEIGHT + GAP
-    canvas = Image.new("L", (strip.shape[1], len(strip) + len(digits) * height), BACKGROUND)
+    height, width = stages.grey.shape
+    most = strip.shape[1] - 2 * GAP
+    scale = most / max(height, width)
+    picture = Image.fromarray(resize_longer_side(stages.grey, most))
+    canvas = Image.new("L", (strip.shape[1], len(strip) + GAP + picture.height + GAP), BACKGROUND)
     canvas.paste(Image.fromarray(strip))
+    canvas.paste(picture, (GAP, len(strip) + GAP))
     draw = ImageDraw.Draw(canvas)
-    for number, (box, pixels) in enumerate(digits, start=1):
-        left, top, right, bottom = box
-        y = len(strip) + (number - 1) * height
-        draw.text((GAP, y + STAGE_SIDE + 2), f"digit {number} of {len(digits)}: box {[*box]}", 255)
-        for k, picture in enumerate((stages.grey[top:bottom, left:right], pixels)):
-            resized = resize_longer_side(picture, STAGE_SIDE, nearest=True)
-            canvas.paste(Image.fromarray(resized), (GAP + k * (STAGE_SIDE + GAP), y))
+    for number, box in enumerate(boxes, start=1):
+        left, top, right, bottom = (round(scale * edge) for edge in box)
+        corner = (GAP + left, len(strip) + GAP + top)
+        for inset, level in ((0, 0), (1, 255)):  # visible on any paper
+            draw.rectangle(
+                (
+                    corner[0] + inset,
+                    corner[1] + inset,
+                    GAP + right - inset,
+                    len(strip) + GAP + bottom - inset,
+                ),
+                outline=level,
+            )
+        draw.text((corner[0] + 4, corner[1] + 2), f"{number}", 255, stroke_width=1, stroke_fill=0)
     return np.asarray(canvas)
 
 

@@ -15,7 +15,7 @@ from birnn_cli.data import strokes
 from birnn_cli.network import numpy_engine
 from birnn_cli.network.rows import to_rows
 from birnn_cli.runs import checkpoint, folders
-from tests.conftest import child_environment, run_birnn
+from tests.conftest import child_environment, make_network, run_birnn
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -227,6 +227,12 @@ def test_a_number_is_unsure_when_one_of_its_digits_is(here: Path, trained: Path)
     assert f"page.png: {values['label']}? (" in run_birnn(*arguments, cwd=here).out
 
 
+def test_a_number_needs_classes_of_one_character(here: Path) -> None:
+    checkpoint.save(here / "words.safetensors", make_network(classes=("one", "two")))
+    done = run_birnn("predict", "7.png", "--several", "--checkpoint", "words.safetensors", cwd=here)
+    assert done.code == 2 and "--several" in done.err and "'one'" in done.err
+
+
 def test_of_several_digits_the_pixels_are_side_by_side_in_one_picture(
     here: Path, three: tuple[np.ndarray, list[tuple[int, int, int, int]]]
 ) -> None:
@@ -237,8 +243,9 @@ def test_of_several_digits_the_pixels_are_side_by_side_in_one_picture(
     assert [path.name for path in (here / "kept").iterdir()] == ["page.png"]
     assert [path.name for path in (here / "how").iterdir()] == ["page.png"]
     assert pixels_of(here / "kept" / "page.png").shape == (28, 3 * 28)
-    # Below the strip of the whole picture is a row for each digit.
-    assert pixels_of(here / "how" / "page.png").shape[0] == 216 * 4
+    # Below the strip of stages is the whole picture, as wide, with a box around each digit.
+    drawn = pixels_of(here / "how" / "page.png")
+    assert drawn.shape[0] == pytest.approx(220 + drawn.shape[1] * 300 / 700, abs=12)
 
 
 @pytest.mark.parametrize("scale", [0.4, 6])
@@ -263,8 +270,8 @@ def test_one_digit_is_the_same_with_and_without_several(here: Path) -> None:
     )
     for one, other in zip(alone.out.splitlines(), among.out.splitlines(), strict=True):
         own = json.loads(other)
-        digits = own.pop("digits")
-        assert json.loads(one) == own
+        digits, marks = own.pop("digits"), own.pop("marks")
+        assert json.loads(one) == own and marks == []
         assert [each["label"] for each in digits] == [own["label"]] * (own["status"] == "ok")
 
 

@@ -48,25 +48,24 @@ def test_the_box_of_a_digit_that_touches_the_edge_ends_at_the_edge() -> None:
     """Shrunk to 640 pixels, its height is rounded from 258.56 up to 259."""
     picture = np.full((404, 1000), 250, np.uint8)
     picture[134:, 467:533] = 10
-    (((left, top, right, bottom), _),) = read.read_stages(encode(picture), full_size=True).split_digits()
+    left, top, right, bottom = read.read_stages(encode(picture), full_size=True).ink_box
     assert bottom == 404
     assert np.abs(np.array([left, top, right]) - [467, 134, 533]).max() <= 2
 
 
 def test_a_black_picture_read_plainly_is_its_own_box() -> None:
-    ((box, pixels),) = read.read_stages(encode(np.zeros((40, 60), np.uint8)), "plain").split_digits()
-    assert box == (0, 0, 60, 40)
-    assert not pixels.any()
+    stages = read.read_stages(encode(np.zeros((40, 60), np.uint8)), "plain")
+    assert stages.ink_box == (0, 0, 60, 40)
+    assert stages.pixels is not None and not stages.pixels.any()
 
 
-def test_each_of_several_digits_is_normalised_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ink_is_normalised_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made, own = [], read.normalise
     monkeypatch.setattr(read, "normalise", lambda contrast, ink: made.append(ink) or own(contrast, ink))
     stages = read.read_stages(encode(np.hstack([page(), page(), page()])))
-    assert (stages.num_digits, len(list(stages.split_digits()))) == (3, 3)
-    assert len(made) == 3
+    assert stages.num_digits == 3 and not made
     assert stages.pixels is stages.pixels
-    assert len(made) == 4
+    assert len(made) == 1
 
 
 @pytest.mark.parametrize("is_dark", [False, True])

@@ -1,0 +1,220 @@
+"""Whole numbers: of all ways to cut rows of ink into digits, the one that reads best.
+
+The network reads every plausible piece, and is unsure of parts of digits and of several at once. Source
+of the idea: LeCun and others, "Gradient-based learning applied to document recognition" (1998).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from birnn_cli.reader.geometry import Box, Pixels
+from birnn_cli.reader.pieces import MAX_WIDTH, Group, MarkKind, Piece, Row
+from birnn_cli.reader.read import ReaderStages
+
+Likely = NDArray[np.float32]  # the probability of each class
+Read = Callable[[Sequence[Pixels]], Likely]  # images to probabilities: (images, classes)
+
+CLEAR = 0.9  # probability from which ink that stands alone is a digit, and is not cut
+USUAL_WIDTH = 1.2  # of the widest usual digit, in heights of the row
+WIDTH_COST = 3.0  # of that much more width, in natural logarithms of probability
+MAX_TEXTS = 8  # likeliest beginnings of a number that are gone on with
+CROSSED_COST = 0.3  # of a cut through so much ink, likewise
+
+
+# A label less probable than this is not to be trusted. On MNIST's 5,000 validation images, fewer than
+# one in a hundred of the shipped model's labels are.
+UNSURE_BELOW = 0.55
+
+
+@dataclass(frozen=True, eq=False)
+class ReadPiece:
+    """A piece of ink, and what the network says that it is."""
+
+    piece: Piece
+    likely: Likely
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """Digits from left to right, and how probable it is that the ink is cut rightly."""
+
+    digits: list[ReadPiece]
+    certainty: float
+
+
+@dataclass(frozen=True, eq=False)
+class Digit:
+    """A digit of a number; its box is in pixels of the picture."""
+
+    row: int  # from 0, from top to bottom
+    box: Box
+    pixels: Pixels
+    likely: Likely
+
+    @property
+    def probability(self) -> float:
+        """The probability of its likeliest label."""
+        return float(self.likely.max())
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Ink of a number that is no digit, such as a decimal point; its box is in pixels of the picture."""
+
+    kind: MarkKind
+    box: Box
+    after: int  # how many digits stand before it
+
+
+@dataclass(frozen=True, eq=False)
+class Number:
+    """The digits in a picture, row by row."""
+
+    stages: ReaderStages  # how the picture was read
+    digits: list[Digit]
+    marks: tuple[Mark, ...] = ()
+    certainty: float = 1.0  # how probable it is that the ink is cut rightly
+    left_out: bool = False  # whether ink that could be a digit is in none of them
+
+
+def read_as_one(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
+    """Each picture read as one digit, with all of its ink: of two ways to read it, the surer."""
+    ways = [
+        [each for each in (stages, stages.second) if each is not None and each.pixels is not None]
+        for stages in pictures
+    ]
+    likely = iter(read([way.pixels for each in ways for way in each if way.pixels is not None]))
+    numbers = []
+    for stages, each in zip(pictures, ways, strict=True):
+        found = [
+            Number(way, [Digit(0, way.ink_box, way.pixels, next(likely))])
+            for way in each
+            if way.pixels is not None
+        ]
+        numbers.append(
+            max(found, key=lambda number: number.digits[0].probability, default=Number(stages, []))
+        )
+    return numbers
+
+
+def read_numbers(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
+    """The number in each picture, given what the reader made of it."""
+    one_digit = [stages for stages in pictures if stages.num_digits == 1]
+    as_one = iter(read_as_one(one_digit, read))
+    paths = iter(read_rows([row for stages in pictures for row in stages.rows], read))
+    numbers = []
+    for stages in pictures:
+        number = _number(stages, [next(paths) for _ in stages.rows])
+        numbers.append(_surer(number, next(as_one)) if stages.num_digits == 1 else number)
+    return numbers
+
+
+def _number(stages: ReaderStages, paths: list[Path]) -> Number:
+    """The number that the paths through a picture's rows give."""
+    digits = [
+        Digit(k, stages.in_picture(each.piece.box), each.piece.pixels, each.likely)
+        for k, path in enumerate(paths)
+        for each in path.digits
+    ]
+    marks = []
+    for k, row in enumerate(stages.rows):
+        for mark in row.marks:
+            box = stages.in_picture(mark.box)
+            after = sum(each.row < k or (each.row == k and each.box[0] < box[0]) for each in digits)
+            marks.append(Mark(mark.kind, box, after))
+    certainty = float(np.prod([path.certainty for path in paths]))
+    return Number(stages, digits, tuple(marks), certainty, any(row.left_out for row in stages.rows))
+
+
+def _surer(number: Number, as_one: Number) -> Number:
+    """A number, or all ink of its picture as one digit, where that is surer and leaves no digit out."""
+    left, top, right, bottom = number.stages.ink_box
+    beside: list[float] = []
+    within: list[float] = []
+    for digit in number.digits:
+        x, y = (digit.box[0] + digit.box[2]) / 2, (digit.box[1] + digit.box[3]) / 2
+        (within if left <= x <= right and top <= y <= bottom else beside).append(digit.probability)
+    if any(probability >= UNSURE_BELOW for probability in beside):
+        return number
+    least = max(UNSURE_BELOW, number.certainty * float(np.prod(within)))
+    is_wide = right - left > MAX_WIDTH * (bottom - top)
+    if len(within) > 1 and (is_wide or as_one.digits[0].probability < least):
+        return number
+    return replace(as_one, left_out=bool(beside) or number.left_out)
+
+
+def read_rows(rows: Sequence[Row], read: Read) -> list[Path]:
+    """The digits in each row, of which all pieces are read together."""
+    groups = [group for row in rows for group in row.groups]
+    wholes = [group.whole() for group in groups]
+    likely = iter(read([whole.pixels for whole in wholes]))
+    known = {
+        id(group): ReadPiece(whole, next(likely)) for group, whole in zip(groups, wholes, strict=True)
+    }
+    runs = [_runs(row, known) for row in rows]
+    pieces = [[] if isinstance(run, ReadPiece) else list(run.pieces()) for each in runs for run in each]
+    likely = iter(read([piece.pixels for each in pieces for piece in each]))
+    choices = iter([[ReadPiece(piece, next(likely)) for piece in each] for each in pieces])
+    paths = []
+    for each in runs:
+        parts = []
+        for run in each:
+            found = next(choices)
+            parts.append(Path([run], 1.0) if isinstance(run, ReadPiece) else best_path(found))
+        digits = [digit for part in parts for digit in part.digits]
+        paths.append(Path(digits, float(np.prod([part.certainty for part in parts]))))
+    return paths
+
+
+def _runs(row: Row, known: dict[int, ReadPiece]) -> list[ReadPiece | Group]:
+    """A row from left to right: digits that are clear, and ink that is to be cut."""
+    runs: list[ReadPiece | Group] = []
+    for group in row.groups:
+        whole = known[id(group)]
+        if whole.likely.max() >= CLEAR and whole.piece.size[0] <= USUAL_WIDTH:
+            runs.append(whole)
+        elif runs and isinstance(before := runs[-1], Group) and before.is_near(group):
+            runs[-1] = before.joined(group, row.contrast)
+        else:
+            runs.append(group)
+    return runs
+
+
+@dataclass(frozen=True, eq=False)
+class _Text:
+    """A text that ends at some cut: its most probable path, and the sum over all paths that give it."""
+
+    score: float  # the logarithm of that path's probability
+    total: float  # the logarithm of that sum
+    digits: tuple[ReadPiece, ...]
+
+
+def best_path(choices: Sequence[ReadPiece]) -> Path:
+    """The most probable path from first cut to last; how probable its text is among all texts."""
+    last = max(each.piece.last for each in choices)
+    ends: list[dict[tuple[int, ...], _Text]] = [{} for _ in range(last + 1)]
+    ends[0] = {(): _Text(0.0, 0.0, ())}
+    for each in sorted(choices, key=lambda each: (each.piece.first, each.piece.last)):
+        label = int(each.likely.argmax())
+        cost = (
+            WIDTH_COST * max(0.0, each.piece.size[0] - USUAL_WIDTH) + CROSSED_COST * each.piece.crossed
+        )
+        gain = float(np.log(each.likely[label])) - cost
+        end = ends[each.piece.last]
+        start = ends[each.piece.first]
+        for text in sorted(start, key=lambda text: -start[text].score)[:MAX_TEXTS]:
+            before, longer = start[text], (*text, label)
+            total = before.total + gain
+            known = end.get(longer)
+            if known is not None:
+                total = float(np.logaddexp(total, known.total))
+            if known is not None and known.score >= before.score + gain:
+                end[longer] = replace(known, total=total)
+            else:
+                end[longer] = _Text(before.score + gain, total, (*before.digits, each))
+    texts = sorted(ends[last].values(), key=lambda text: -text.score)
+    certainty = 1 / sum(float(np.exp(text.total - texts[0].total)) for text in texts)
+    return Path(list(texts[0].digits), certainty)

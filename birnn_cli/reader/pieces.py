@@ -1,0 +1,286 @@
+"""Rows of ink, and where each can be cut into digits: more cuts than digits, to choose from.
+
+A cut goes from the top of some ink to its bottom, bends as it must, and crosses as little ink as
+it can. What lies between two cuts is a digit, a part of one, or several: that is for who reads them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from birnn_cli.reader import opencv as cv2
+from birnn_cli.reader.geometry import Box, FloatImage, Mask, Pixels, bounding_box, median
+from birnn_cli.reader.ink import find_strong_ink
+from birnn_cli.reader.light import MIN_CONTRAST
+from birnn_cli.reader.normalise import normalise
+from birnn_cli.reader.rules import remove_rules
+
+Columns = NDArray[np.int32]
+MarkKind = Literal["point", "dash", "other"]
+
+MIN_LARGE = 0.3  # fraction of the tallest part's height from which a part shows where a row is
+MIN_ROW = 0.4  # fraction of the highest row's height from which ink is a row of digits
+SAME_ROW = 0.4  # overlap in height of neighbours in a row, at least, as a fraction of the lower one
+# Lengths and widths in heights of the row's digits.
+MIN_HEIGHT = 0.5  # of a digit
+MIN_MARK = 0.1  # longer side of a mark that is worth reporting
+MAX_POINT = 0.35  # longer side of a decimal point or comma
+NEAR = 0.2  # paper between two parts that may be one broken digit
+MAX_WIDTH = 1.5  # of a digit
+CUT_STEP = 0.12  # smallest distance of two cuts
+MAX_CROSSED = 0.3  # ink that a cut crosses at most
+MAX_OVERLAP = 0.5  # overlap of two parts' columns, at most, as a fraction of the narrower one's width
+MIN_FAINT = 0.15  # fraction of the ink's contrast from which what stands apart may be faint ink
+STEP_COST = 0.15  # of a cut's step to the side, in pixels of ink
+EDGE_WIDTH = 0.04  # fraction of a picture's side up to which ink at its edge belongs to the page
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Ink that may be a digit."""
+
+    box: Box  # in pixels of the contrast
+    pixels: Pixels  # as the network reads it: (28, 28) uint8
+    size: tuple[float, float]  # width and height, in heights of the row's digits
+    crossed: float = 0.0  # ink that the cuts on its two sides cross, likewise
+    # Between which of the group's cuts it is.
+    first: int = 0
+    last: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Connected ink, and parts above one another: one digit, several that touch, or a part of one."""
+
+    box: Box  # in pixels of the contrast
+    contrast: FloatImage  # within the box
+    ink: Mask
+    height: float  # of the row's digits, in pixels
+
+    def whole(self) -> Piece:
+        """All of its ink as one piece."""
+        return self._piece(self.ink)
+
+    def pieces(self) -> Iterator[Piece]:
+        """All pieces between two of its cuts that are neither too small nor too wide for a digit."""
+        cuts, crossed = self._cuts()
+        x = np.arange(self.ink.shape[1])
+        last = len(cuts) - 1
+        for i in range(last):
+            for j in range(i + 1, last + 1):
+                ink = self.ink & (x >= cuts[i][:, None]) & (x < cuts[j][:, None])
+                left, top, right, bottom = bounding_box(ink)
+                is_small = bottom - top < MIN_HEIGHT * self.height
+                if (i, j) != (0, last) and (is_small or right - left > MAX_WIDTH * self.height):
+                    continue
+                yield self._piece(ink, (crossed[i] + crossed[j]) / self.height, i, j)
+
+    def _piece(self, ink: Mask, crossed: float = 0.0, first: int = 0, last: int = 1) -> Piece:
+        left, top, right, bottom = bounding_box(ink)
+        x, y = self.box[:2]
+        return Piece(
+            (x + left, y + top, x + right, y + bottom),
+            normalise(self.contrast[top:bottom, left:right], ink[top:bottom, left:right]),
+            ((right - left) / self.height, (bottom - top) / self.height),
+            crossed,
+            first,
+            last,
+        )
+
+    def _cuts(self) -> tuple[list[Columns], list[float]]:
+        """Left edge, cuts, right edge: the column of each in each row; and the ink that each crosses."""
+        rows, columns = self.ink.shape
+        cost = self.ink.astype(np.float32)
+        (above, steps_up), (below, steps_down) = (
+            _cheapest_ways(half) for half in (cost[: rows // 2 + 1][::-1], cost[rows // 2 :])
+        )
+        total = above + below - cost[rows // 2]
+        step = max(2, round(CUT_STEP * self.height))
+        places = [
+            x
+            for x in range(step, columns - step)
+            if total[x] <= MAX_CROSSED * self.height and total[x] <= total[x - step : x + step + 1].min()
+        ]
+        cuts, crossed = [np.zeros(rows, np.int32)], [0.0]
+        while places:  # of places side by side, the middle one
+            run = [x for k, x in enumerate(places) if x == places[0] + k][: step + 1]
+            places = places[len(run) :]
+            x = run[len(run) // 2]
+            cut = np.concatenate([_follow(steps_up, x)[::-1], _follow(steps_down, x)[1:]])
+            cuts.append(np.maximum(cut, cuts[-1]))
+            crossed.append(float(total[x]))
+        return [*cuts, np.full(rows, columns, np.int32)], [*crossed, 0.0]
+
+    def is_near(self, other: "Group") -> bool:
+        """Whether the next group may hold more of the same digit."""
+        return other.box[0] - self.box[2] <= NEAR * self.height
+
+    def joined(self, other: "Group", contrast: FloatImage) -> "Group":
+        """This group and another one as one."""
+        left, top = (min(self.box[k], other.box[k]) for k in (0, 1))
+        right, bottom = (max(self.box[k], other.box[k]) for k in (2, 3))
+        ink = np.zeros((bottom - top, right - left), np.bool_)
+        for each in (self, other):
+            x, y = each.box[0] - left, each.box[1] - top
+            ink[y : y + each.ink.shape[0], x : x + each.ink.shape[1]] |= each.ink
+        return Group((left, top, right, bottom), contrast[top:bottom, left:right], ink, self.height)
+
+
+@dataclass(frozen=True)
+class InkMark:
+    """Ink beside digits that is too small to be one, such as a decimal point."""
+
+    kind: MarkKind
+    box: Box
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """Digits side by side: groups of ink from left to right, with paper between them."""
+
+    contrast: FloatImage  # of the whole picture
+    groups: list[Group]
+    marks: list[InkMark] = field(default_factory=list)
+    left_out: bool = False  # whether ink beside them could be a digit, and is in no group
+
+
+def _cheapest_ways(cost: FloatImage) -> tuple[FloatImage, NDArray[np.int8]]:
+    """The least cost of a way from each pixel of the first row to the last; each pixel's next step."""
+    total = cost[-1]
+    steps = np.zeros(cost.shape, np.int8)
+    for y in range(len(cost) - 2, -1, -1):
+        padded = np.pad(total, 1, constant_values=np.inf)
+        ways = np.stack([padded[1:-1], padded[:-2] + STEP_COST, padded[2:] + STEP_COST])
+        best = ways.argmin(axis=0)
+        steps[y] = np.array([0, -1, 1], np.int8)[best]
+        total = cost[y] + ways.min(axis=0)
+    return total, steps
+
+
+def _follow(steps: NDArray[np.int8], x: int) -> Columns:
+    way = np.empty(len(steps), np.int32)
+    for y, row in enumerate(steps):
+        way[y] = x
+        x += int(row[x])
+    return way
+
+
+def find_rows(contrast: FloatImage) -> list[Row]:
+    """The rows of digits in a picture, from top to bottom, given how much it differs from the paper."""
+    found = find_strong_ink(contrast)
+    if found is None:
+        return []
+    mask, strong, levels = found
+    faint = _faint_ink(levels, strong)
+    mask = remove_rules(mask)
+    count, labels, table, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    stats = np.asarray(table, np.int64)
+    is_ink = np.bincount(labels[strong & (mask > 0)], minlength=count) > 0
+    is_ink &= ~_of_page(stats, mask.shape)
+    is_ink[0] = False
+    _, top, width, height, area = stats.T
+    parts = np.flatnonzero(is_ink)
+    if not len(parts):
+        return []
+    is_large = is_ink & (height >= MIN_LARGE * height[parts].max())
+    rows = []
+    for members in _same_rows(np.flatnonzero(is_large), stats):
+        weights = np.minimum(area[members], 3 * height[members])
+        usual = float(np.average(height[members], weights=weights))
+        middle = top + height / 2
+        low, high = top[members].min(), (top + height)[members].max() + NEAR * usual
+        small = is_ink & ~is_large & (middle >= low) & (middle <= high)
+        small &= np.maximum(width, height) >= MIN_MARK * usual
+        rows.append((members, np.flatnonzero(small), usual))
+    highest = max((usual for _, _, usual in rows), default=0.0)
+    rows = [row for row in rows if row[2] >= MIN_ROW * highest]
+    rows.sort(key=lambda row: float(np.median((top + height / 2)[row[0]])))
+    return [
+        row
+        for members, small, usual in rows
+        if (row := _row(contrast, labels, stats, [*members, *small], usual, faint)).groups
+    ]
+
+
+def _faint_ink(levels: FloatImage, strong: Mask) -> list[Box]:
+    """Boxes around ink that is too faint to be read, and stands apart from the rest."""
+    found = (levels > max(MIN_CONTRAST, MIN_FAINT * median(levels[strong]))).astype(np.uint8)
+    _, labels, table, _ = cv2.connectedComponentsWithStats(found, connectivity=8)
+    stats = np.asarray(table, np.int64)
+    is_apart = ~_of_page(stats, levels.shape)
+    is_apart[np.unique(labels[strong])] = False
+    is_apart[0] = False
+    return [(int(x), int(y), int(x + w), int(y + h)) for x, y, w, h, _ in stats[is_apart]]
+
+
+def _row(
+    contrast: FloatImage,
+    labels: NDArray[np.int32],
+    stats: NDArray[np.int64],
+    parts: list[int],
+    usual: float,
+    faint: list[Box],
+) -> Row:
+    """The row that some parts of the ink make up, given the usual height of its digits."""
+    low, high = stats[parts, 1].min(), (stats[parts, 1] + stats[parts, 3]).max()
+    left_out = any(
+        MIN_HEIGHT * usual <= bottom - top <= MAX_WIDTH * usual and low <= (top + bottom) / 2 <= high
+        for _, top, _, bottom in faint
+    )
+    row = Row(contrast, [], [], left_out)
+    for members in _above_one_another(parts, stats):
+        left, top = stats[members, :2].min(axis=0)
+        right, bottom = (stats[members, :2] + stats[members, 2:4]).max(axis=0)
+        box: Box = (int(left), int(top), int(right), int(bottom))
+        if bottom - top >= MIN_HEIGHT * usual:
+            ink = np.isin(labels[top:bottom, left:right], members)
+            row.groups.append(Group(box, contrast[top:bottom, left:right], ink, usual))
+            continue
+        is_flat = right - left > 1.5 * (bottom - top)
+        is_point = max(right - left, bottom - top) <= MAX_POINT * usual and not is_flat
+        row.marks.append(InkMark("point" if is_point else "dash" if is_flat else "other", box))
+    return row
+
+
+def _of_page(stats: NDArray[np.int64], shape: tuple[int, ...]) -> Mask:
+    """Which parts of the ink are marks along an edge of the picture."""
+    left, top, width, height, _ = stats.T
+    rows, columns = shape
+    touched = (left == 0) * 1 + (top == 0) + (left + width == columns) + (top + height == rows)
+    is_narrow = (width <= EDGE_WIDTH * columns) | (height <= EDGE_WIDTH * rows)
+    return (touched > 2) | ((touched > 0) & is_narrow)  # type: ignore[no-any-return]
+
+
+def _same_rows(parts: NDArray[np.int64], stats: NDArray[np.int64]) -> list[list[int]]:
+    """Group parts into rows: each overlaps in height with one of the two before it."""
+    left, top, _, height, _ = stats.T
+
+    def is_beside(one: int, other: int) -> bool:
+        overlap = min(top[one] + height[one], top[other] + height[other]) - max(top[one], top[other])
+        return bool(overlap >= SAME_ROW * min(height[one], height[other]))
+
+    rows: list[list[int]] = []
+    for part in sorted(parts.tolist(), key=left.__getitem__):
+        near = [row for row in rows if any(is_beside(part, each) for each in row[-2:])]
+        rows = [row for row in rows if row not in near]
+        rows.append([*sorted((each for row in near for each in row), key=left.__getitem__), part])
+    return rows
+
+
+def _above_one_another(parts: list[int], stats: NDArray[np.int64]) -> list[list[int]]:
+    """Group parts whose columns overlap, from left to right."""
+    left = stats[:, 0]
+    right = left + stats[:, 2]
+    groups: list[list[int]] = []
+    for part in sorted(parts, key=left.__getitem__):
+        if groups:
+            start, end = left[groups[-1]].min(), right[groups[-1]].max()
+            narrower = min(right[part] - left[part], end - start)
+            if min(end, right[part]) - left[part] > MAX_OVERLAP * narrower:
+                groups[-1].append(part)
+                continue
+        groups.append([part])
+    return groups

@@ -1,0 +1,177 @@
+"""Ruled lines and boxes in a picture of numbers: what is too long and too straight to be of a digit."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from birnn_cli.reader import opencv as cv2
+from birnn_cli.reader.geometry import Mask, Pixels, bounding_box
+
+SEARCH_SIDE = 128  # pixels on the longer side of the picture in which lines are searched for
+SLOPES = tuple(np.linspace(-0.12, 0.12, 25).tolist())  # of the lines that are searched for
+MIN_PICTURE_SIDE = 24  # pixels from which lines are searched for
+MIN_LENGTH = 0.6  # length of a line, at least, as a fraction of that of all ink
+MIN_LENGTH_BETWEEN = 0.25  # the same, of one that goes from one line across it to another
+MIN_LENGTH_IN_HEIGHTS = 2.0  # length of a line, at least, in heights of the other ink
+MAX_GAP = 0.02  # longest gap in a line, as a fraction of the picture's side along it
+MIN_UNBROKEN = 0.92  # fraction of its length along which it is ink
+MAX_END = 0.05  # how far a line may end from the picture's edge or the outermost ink, likewise
+MAX_THICKNESS = 0.14  # of a line, as a fraction of the height of the other ink
+MIN_ALONE = 0.25  # fraction of its length along which a line has no other ink at it
+BOX_SIDE = 0.9  # fraction of each side of a box that is ink, at least
+
+
+class Line(NamedTuple):
+    """Where a line was found in a small picture: y = offset + slope × x, from one column to another."""
+
+    slope: float
+    offset: int
+    start: int
+    stop: int
+
+
+def remove_rules(mask: Pixels) -> Pixels:
+    """A mask (height, width) of 0 and 1 without ruled lines and boxes; what crosses them stays whole."""
+    if min(mask.shape) < MIN_PICTURE_SIDE:
+        return mask
+    unboxed = _remove_boxes(mask)
+    rest, lines = _remove_lines(unboxed)
+    lines |= (mask > 0) & (unboxed == 0)
+    if lines.any() or (mask[0].any() and mask[-1].any()):
+        turned, _ = _remove_lines(np.ascontiguousarray(rest.T), np.ascontiguousarray(lines.T))
+        rest = np.ascontiguousarray(turned.T)
+    return rest
+
+
+def _remove_lines(mask: Pixels, ends: Mask | None = None) -> tuple[Pixels, Mask]:
+    """A mask without the lines along its rows, and which pixels they were.
+
+    With `ends`, each line goes from one of these pixels, or the picture's edge, to another.
+    """
+    removed = np.zeros(mask.shape, np.bool_)
+    factor = -(-max(mask.shape) // SEARCH_SIDE)
+    square = np.ones((factor + 2, factor), np.uint8)  # thin lines climb in steps
+    small = cv2.dilate(mask, square)[factor // 2 :: factor, factor // 2 :: factor]
+    for found in _find_lines(small, MIN_LENGTH if ends is None else MIN_LENGTH_BETWEEN):
+        line = _pixels_of(found, mask, factor)
+        columns = np.flatnonzero(line.any(axis=0))
+        if len(columns) and _is_rule(line, columns, mask, removed, ends):
+            removed |= line
+    if not removed.any():
+        return mask, removed
+    rest = np.where(removed, 0, mask).astype(np.uint8)
+    thickness = round(float(np.median(removed.sum(axis=0)[removed.any(axis=0)])))
+    closed = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, np.ones(((thickness + 3) | 1, 1), np.uint8))
+    return np.where(removed, closed, rest).astype(np.uint8), removed
+
+
+def _find_lines(small: Pixels, min_length: float) -> list[Line]:
+    """Long runs of ink along straight lines in a small mask, the longest first, each once."""
+    height, width = small.shape
+    left, _, right, _ = bounding_box(small)
+    least = min_length * (right - left)
+    gap = max(2, round(MAX_GAP * width)) | 1
+    closed = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((1, gap), np.uint8))
+    _, _, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
+    if not (stats[1:, 2] >= least).any():
+        return []
+    xs, ys = np.arange(width), np.arange(height)
+    found = []  # for each slope: the longest run in each row, and the column where it stops
+    for slope in SLOPES:
+        rows = ys[:, None] + np.round(slope * xs).astype(np.int64)
+        sheared = closed[rows.clip(0, height - 1), xs] * ((rows >= 0) & (rows < height))
+        runs = xs - np.maximum.accumulate(np.where(sheared == 0, xs, -1), axis=1)
+        found.append((runs.max(axis=1), runs.argmax(axis=1) + 1))
+    lengths, stops = (np.stack(each) for each in zip(*found, strict=True))  # (slopes, height)
+    middles = ys + np.array(SLOPES)[:, None] * (stops - lengths / 2)
+    lines = []
+    while lengths.max() >= least:
+        k, y = np.unravel_index(int(lengths.argmax()), lengths.shape)
+        stop, length = int(stops[k, y]), int(lengths[k, y])
+        lines.append(Line(SLOPES[k], int(y), stop - length, stop))
+        lengths = np.where(abs(middles - middles[k, y]) <= 4, 0, lengths)
+    return lines
+
+
+def _pixels_of(found: Line, mask: Pixels, factor: int) -> Mask:
+    """The ink of a line: as thick as the line is alone, no thicker where other ink joins it."""
+    height, width = mask.shape
+    none = np.zeros(mask.shape, np.bool_)
+    xs = np.arange(max(0, found.start * factor), min(width, (found.stop + 1) * factor))
+    ys = np.round(found.offset * factor + found.slope * xs).astype(np.int64)
+    reach = 2 * factor + 6
+    offsets = np.arange(-reach, reach + 1)[:, None]
+    window = ys + offsets
+    ink = (mask[window.clip(0, height - 1), xs] > 0) & (window >= 0) & (window < height)
+    nearest = np.where(ink, abs(offsets), 2 * reach).argmin(axis=0) - reach
+    upper = np.where(~ink & (offsets < nearest), offsets, -reach - 1).max(axis=0) + 1
+    lower = np.where(~ink & (offsets > nearest), offsets, reach + 1).min(axis=0)
+    has_ink, thickness = ink.any(axis=0), lower - upper
+    if not has_ink.any():
+        return none
+    usual = float(np.percentile(thickness[has_ink], 35))
+    alone = np.flatnonzero(has_ink & (thickness <= usual + 1))
+    if len(alone) < max(4, MIN_ALONE * len(xs)):
+        return none
+    # Between the columns where it is alone, the line is straight.
+    centre = np.interp(np.arange(len(xs)), alone, (ys + (upper + lower) / 2)[alone])
+    none[:, xs] = abs(np.arange(height)[:, None] + 0.5 - centre) <= (usual + 1) / 2
+    return none & (mask > 0)
+
+
+def _is_rule(
+    line: Mask, columns: NDArray[np.int64], mask: Pixels, removed: Mask, ends: Mask | None
+) -> bool:
+    """Whether a line, which has ink in some columns, is a rule and no part of a digit."""
+    height, length = mask.shape
+    first, last = int(columns[0]), int(columns[-1])
+    other = np.where(line | removed, 0, mask).astype(np.uint8)
+    thickness = float(np.median(line[:, columns].sum(axis=0)))
+    if len(columns) < MIN_UNBROKEN * (last + 1 - first):
+        return False
+    if ends is None:
+        tall, (left, _, right, _) = _usual_height(other), bounding_box(other)
+        slack = 3 + round(MAX_END * length)
+        is_long = last + 1 - first >= MIN_LENGTH_IN_HEIGHTS * tall
+        is_thin = thickness <= max(3, MAX_THICKNESS * tall)
+        return (
+            is_long
+            and is_thin
+            and first <= max(slack, left + slack)
+            and (last >= min(length - slack, right - slack))
+        )
+    slack = 3 + round(0.02 * length)
+    y0, y1 = (int(np.flatnonzero(line[:, x]).mean()) for x in (first, last))
+    at_side = min(y0, y1, height - 1 - y0, height - 1 - y1) <= 0.02 * height
+    begins = first < slack or ends[max(0, y0 - 2) : y0 + 3, max(0, first - slack) : first + slack].any()
+    stops = last >= length - slack or ends[max(0, y1 - 2) : y1 + 3, last - slack : last + slack].any()
+    is_thin = thickness <= 0.12 * (last + 1 - first)
+    return bool(begins and stops and is_thin and (ends.any() or at_side))
+
+
+def _usual_height(mask: Pixels) -> float:
+    """The height of most ink in a mask, wide parts counting for more; 0 without ink."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    weights = stats[1:, 2].astype(np.float64) ** 2
+    return float(np.average(stats[1:, 3], weights=weights)) if len(weights) else 0.0
+
+
+def _remove_boxes(mask: Pixels) -> Pixels:
+    """A mask without boxes: connected ink with four straight sides and four corners."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    rest = mask.copy()
+    for part in np.flatnonzero(stats[:, 2:4].min(axis=1) >= MIN_PICTURE_SIDE // 2)[1:]:
+        left, top, width, height, _ = stats[part]
+        own = labels[top : top + height, left : left + width] == part
+        y, x = max(2, height // 12), max(2, width // 12)
+        sides = own[:y].any(0), own[-y:].any(0), own[:, :x].any(1), own[:, -x:].any(1)
+        corners = (
+            own[rows, columns]
+            for rows in (slice(y), slice(-y, None))
+            for columns in (slice(x), slice(-x, None))
+        )
+        if min(side.mean() for side in sides) > BOX_SIDE and all(corner.any() for corner in corners):
+            own[y:-y, x:-x] = False
+            rest[top : top + height, left : left + width][own] = 0
+    return rest

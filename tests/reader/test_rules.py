@@ -1,0 +1,53 @@
+"""Ruled lines and boxes are taken out of the ink of a number; digits stay whole."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from birnn_cli.reader.rules import remove_rules
+from tests.numbers import row
+
+
+def ink(text: str = "3582", gap: int = 12) -> np.ndarray:
+    return (row(text, gap) > 90).astype(np.uint8)
+
+
+@pytest.mark.parametrize("climb", [-12, 0, 9])
+@pytest.mark.parametrize("below", [-3, 0, 9], ids=["crossing", "touching", "apart"])
+def test_a_rule_below_the_digits_is_removed_and_they_stay(climb: int, below: int) -> None:
+    digits = ink()
+    ruled = digits.copy()
+    bottom = int(np.flatnonzero(digits.any(axis=1))[-1]) + 1 + below
+    xs = np.arange(ruled.shape[1])
+    for thickness in (0, 1):
+        ruled[bottom + thickness + np.round(climb * (xs / xs[-1] - 0.5)).astype(int), xs] = 1
+    found = remove_rules(ruled)
+    assert found[:, :60].sum() == 0 and found[:, -60:].sum() == 0  # where the rule was alone
+    assert (found & digits).sum() >= 0.93 * digits.sum()
+    assert (found & ~digits & 1).sum() <= 0.04 * digits.sum()
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_boxes_around_digits_are_removed(apart: bool) -> None:
+    digits = ink(gap=30)
+    boxed = digits.copy()
+    columns = np.flatnonzero(digits.any(axis=0))
+    ends = np.flatnonzero(np.diff(columns) > 5)
+    edges = [columns[0] - 14, *((columns[ends] + columns[ends + 1]) // 2), columns[-1] + 15]
+    top, bottom = 22, 118
+    for left, right in pairwise(edges):
+        left, right = left + 4 * apart, right - 4 * apart
+        boxed[top, left : right + 1] = boxed[bottom, left : right + 1] = 1
+        boxed[top : bottom + 1, left] = boxed[top : bottom + 1, right] = 1
+    np.testing.assert_array_equal(remove_rules(boxed), digits)
+
+
+@pytest.mark.parametrize("text", ["1", "7", "2", "4", "77", "22", "1111", "8080"])
+@pytest.mark.parametrize("gap", [12, -2])
+def test_no_stroke_of_a_digit_is_taken_for_a_rule(text: str, gap: int) -> None:
+    digits = ink(text, gap)
+    rows, columns = np.flatnonzero(digits.any(axis=1)), np.flatnonzero(digits.any(axis=0))
+    cropped = digits[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    for mask in (digits, cropped):
+        np.testing.assert_array_equal(remove_rules(mask), mask)

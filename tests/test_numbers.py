@@ -1,0 +1,106 @@
+"""Whole numbers are cut where they read best, and say when that is unsure."""
+
+import numpy as np
+import pytest
+
+import birnn_cli as birnn
+from birnn_cli.numbers import ReadPiece, best_path
+from birnn_cli.reader.pieces import Piece
+from tests.numbers import digit, on_paper, row
+
+TEXTS = ["352", "9180", "4676", "205", "83", "71"]
+
+
+@pytest.fixture(scope="module")
+def model() -> birnn.Model:
+    return birnn.load()
+
+
+def piece(first: int, last: int, label: int, probability: float, crossed: float = 0.0) -> ReadPiece:
+    likely = np.full(10, (1 - probability) / 9, np.float32)
+    likely[label] = probability
+    pixels = np.zeros((28, 28), np.uint8)
+    return ReadPiece(Piece((0, 0, 1, 1), pixels, (0.6, 1.0), crossed, first, last), likely)
+
+
+def text(pieces: list[ReadPiece]) -> str:
+    return "".join(str(each.likely.argmax()) for each in pieces)
+
+
+def test_the_path_is_the_most_probable_one() -> None:
+    choices = [piece(0, 1, 3, 0.9), piece(1, 2, 5, 0.8), piece(0, 2, 8, 0.6)]
+    assert text(best_path(choices).digits) == "35"  # 0.72 against 0.6
+    choices[2] = piece(0, 2, 8, 0.75)
+    found = best_path(choices)
+    assert text(found.digits) == "8"
+    assert found.certainty == pytest.approx(0.75 / (0.75 + 0.72))
+
+
+def test_a_cut_through_ink_must_be_worth_it() -> None:
+    clean, crossing = (
+        best_path([piece(0, 1, 3, 0.9, ink), piece(1, 2, 5, 0.9, ink), piece(0, 2, 8, 0.78)])
+        for ink in (0.0, 0.3)
+    )
+    assert (text(clean.digits), text(crossing.digits)) == ("35", "8")
+
+
+def test_two_ways_to_cut_that_give_one_text_do_not_make_it_unsure() -> None:
+    choices = [piece(0, 1, 3, 0.9), piece(0, 2, 3, 0.9), piece(1, 3, 5, 0.9), piece(2, 3, 5, 0.9)]
+    assert best_path(choices).certainty == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("number", TEXTS)
+def test_digits_apart_are_read_in_their_order(number: str, model: birnn.Model) -> None:
+    assert model.predict(on_paper(row(number)), several=True).label == number
+
+
+@pytest.mark.parametrize("number", TEXTS)
+def test_a_rule_that_the_digits_stand_on_changes_nothing(number: str, model: birnn.Model) -> None:
+    ink = row(number)
+    bottom = int(np.flatnonzero(ink.any(axis=1))[-1])
+    ink[bottom : bottom + 2] = 255
+    assert model.predict(on_paper(ink), several=True).label == number
+
+
+def test_numbers_whose_digits_touch_are_read_or_unsure(model: birnn.Model) -> None:
+    found = [(number, model.predict(on_paper(row(number, -3)), several=True)) for number in TEXTS]
+    assert sum(each.label == number for number, each in found) >= len(TEXTS) // 2
+    assert all(each.label == number or each.status == "unsure" for number, each in found)
+
+
+def test_rows_are_joined_by_a_line_break_and_in_text_by_a_slash(model: birnn.Model) -> None:
+    found = model.predict(on_paper(np.vstack([row("352"), row("83")])), several=True)
+    assert found.label == "352\n83"
+    assert "352 / 83" in str(found)
+    assert len(found.digits) == 5
+
+
+def test_a_decimal_point_is_no_digit_and_is_not_passed_over_in_silence(model: birnn.Model) -> None:
+    ink = row("352", gap=30)
+    columns = np.flatnonzero(ink.any(axis=0))
+    gap = int(columns[np.flatnonzero(np.diff(columns) > 20)[0]])
+    ink[94:101, gap + 11 : gap + 18] = 255
+    found = model.predict(on_paper(ink), several=True)
+    assert found.label == "352"
+    assert [(mark.kind, mark.after) for mark in found.marks] == [("point", 1)]
+    assert str(found).endswith("; left out: point after 3")
+
+
+def test_a_faint_digit_between_strong_ones_makes_the_number_unsure(model: birnn.Model) -> None:
+    ink = row("352", gap=30)
+    columns = np.flatnonzero(ink.any(axis=0))
+    first, second = np.flatnonzero(np.diff(columns) > 20)
+    faded = slice(columns[first + 1], columns[second] + 1)
+    ink[:, faded] = (ink[:, faded] * 0.2).astype(np.uint8)
+    assert model.predict(on_paper(ink), several=True).status == "unsure"
+
+
+@pytest.mark.parametrize("label", range(10))
+def test_one_digit_is_read_as_without_several(label: int, model: birnn.Model) -> None:
+    paper = on_paper(np.pad(digit(label), 30))
+    alone, several = (model.predict(paper, several=option) for option in (False, True))
+    assert (alone.label, alone.probability, alone.status) == (
+        several.label,
+        several.probability,
+        several.status,
+    )
