@@ -26,7 +26,7 @@ CROSSED_COST = 0.3  # of a cut through so much ink, likewise
 
 # A label less probable than this is not to be trusted. On MNIST's 5,000 validation images, fewer than
 # one in a hundred of the shipped model's labels are.
-UNSURE_BELOW = 0.55
+UNSURE_BELOW = 0.7
 
 
 @dataclass(frozen=True, eq=False)

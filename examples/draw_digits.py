@@ -85,7 +85,7 @@ def pictures() -> dict[str, Image.Image]:
     """Every example by its file name, which begins with the digit that it shows."""
     small, labels = strokes.sample("examples", 100)
     return {
-        "1-mnist.png": Image.fromarray(small[labels == 1][3]),
+        "1-mnist.png": Image.fromarray(small[labels == 1][6]),
         "0-pencil.png": paint(write_digit(0, 1, (800, 1000), 420, 5), "#fdfdfd", "#8a8a8a"),
         "2-tiny.bmp": paint(write_digit(2, 0, (24, 30), 22, 2.4), "white", "black"),
         "3-marker.png": paint(write_digit(3, 1, (400, 400), 300, 34), "white", "black"),
