@@ -117,15 +117,18 @@ def _holds_ink(small: Pixels, hull: Pixels) -> bool:
     is_large = (height >= MIN_INK_SIDE * (bottom - top)) | (width >= MIN_INK_SIDE * (right - left))
     if not is_large.any() or ink.sum() > MAX_INK * hull.sum():
         return False
+    # Most of a digit of broad strokes is as dark as what would be its ink: it is no sheet.
+    paper, level = median(small[on_sheet & (ink == 0)]), median(small[on_sheet & (ink > 0)])
+    if (paper - level if is_dark else level - paper) < 0.5 * contrast:
+        return False
     # Ink goes on outside where it crosses the edge of a shadow; the edge of a sheet ends it.
     around = _grow(hull, 6) - _grow(hull, 2)
     if not around.any():
         return True
     off_sheet = _grow(hull, 1) == 0
     usual_around = median(small[around > 0])
-    usual = median(small[on_sheet & (ink == 0)])
     outside = find_strokes(small, is_dark, off_sheet).contrast
     noise = median(outside[around > 0])
-    faded = 0.25 * contrast * min(1.0, usual_around / max(usual, 1.0))
+    faded = 0.25 * contrast * min(1.0, usual_around / max(paper, 1.0))
     crossing = (_grow(ink, 8) & around) * (outside > max(6.0, 4 * noise, faded))
     return bool(crossing.sum() < 2)

@@ -281,8 +281,14 @@ def test_120_drawn_digits_are_read_as_predict_reads_their_pictures(
         (folder / f"{number:03}.png").write_bytes(base64.b64decode(sheet.partition(",")[2]))
     expected_labels, expected_pixels = predict_folder(folder)
     assert sum(map(str.__eq__, labels, expected_labels)) >= 118
-    # `predict` may take the boxes of a seven-segment 8 for cells of a table.
-    assert (np.abs(np.stack(pixels) - expected_pixels).max(axis=(1, 2)) <= 2).sum() >= 118
+    # A centre of mass halfway between two pixels is rounded either way.
+    shifts = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+    differences = [
+        np.abs(np.roll(np.stack(pixels), shift, (1, 2)) - expected_pixels).max(axis=(1, 2))
+        for shift in shifts
+    ]
+    assert np.min(differences, axis=0).max() <= 2
+    assert (differences[shifts.index((0, 0))] <= 2).sum() >= 118
     assert sum(map(str.__eq__, labels, "0123456789" * 12)) >= 115
     assert not any("several" in note for note in notes)
 

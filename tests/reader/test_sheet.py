@@ -68,3 +68,16 @@ def test_the_inside_of_a_round_digit_is_no_sheet() -> None:
     zero = Image.new("L", (300, 300), 240)
     ImageDraw.Draw(zero).ellipse((70, 30, 230, 270), outline=20, width=30)
     assert find_sheet(shrink(np.asarray(zero))) is None
+
+
+@pytest.mark.parametrize("lean", [0, 12])
+def test_a_digit_of_broad_strokes_is_no_sheet(lean: int) -> None:
+    """An 8 of straight strokes, whose last one ends early, fills its outline as a dark sheet does."""
+    picture = Image.new("L", (280, 280), 255)
+    left, right, top, middle, bottom = 50, 118, 46, 126, 206
+    outline = [(left, bottom), (left, top), (right, top), (right + lean, bottom - 8)]
+    draw = ImageDraw.Draw(picture)
+    draw.line(outline, 0, 22, joint="curve")
+    draw.line([(left, middle), (right, middle - 10)], 0, 22)
+    draw.line([(left, bottom), (right - 14, bottom + 12)], 0, 22)
+    assert find_sheet(shrink(np.asarray(picture))) is None
