@@ -133,11 +133,11 @@ def test_the_shipped_model_is_sure_of_printed_digits(tmp_path: Path) -> None:
     assert fraction_ok(tmp_path, [character("0123456789")(random) for _ in range(COUNT)]) >= 0.9
 
 
-def test_the_shipped_model_is_unsure_of_at_most_three_in_two_hundred_test_images(
+def test_the_shipped_model_is_unsure_of_at_most_one_in_a_hundred_test_images(
     real_mnist: Path, tmp_path: Path
 ) -> None:
-    pictures, _ = open_data_set("mnist", real_mnist).load("test", 2000)
+    pictures, _ = open_data_set("mnist", real_mnist).load("test", 10_000)
     for number, picture in enumerate(pictures):
         (tmp_path / f"{number}.png").write_bytes(decode.encode_png(picture))
     inputs = [Source(str(tmp_path / f"{number}.png")) for number in range(len(pictures))]
-    assert np.mean([answer.status != "ok" for answer in predict(SHIPPED, inputs)]) <= 0.015
+    assert np.mean([answer.status != "ok" for answer in predict(SHIPPED, inputs)]) <= 0.01
