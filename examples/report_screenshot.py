@@ -13,7 +13,7 @@ from PIL import Image
 
 TARGET = Path(__file__).parent / "report.png"
 # In pixels: from the top of the page down to the first row of mistakes.
-WIDTH, HEIGHT = 1120, 2322
+WIDTH, HEIGHT = 1120, 2190
 COLOURS = 160
 
 
