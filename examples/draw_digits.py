@@ -13,7 +13,7 @@ from birnn_cli.cli.explanation import show_explanation
 from birnn_cli.data import strokes
 from birnn_cli.reader import read
 from birnn_cli.reader.inputs import find_pictures
-from birnn_cli.reader.stages import draw_number, draw_stages
+from birnn_cli.reader.stages import draw_stages
 from birnn_cli.runs import checkpoint, folders
 
 HERE = Path(__file__).parent
