@@ -1,4 +1,4 @@
-"""Take the screenshot of a report that the README shows, with Chromium.
+"""Take the screenshot of a report that `examples/training.md` shows, with Chromium.
 
 birnn eval --all --report report && python examples/report_screenshot.py report
 """
