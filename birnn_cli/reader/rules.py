@@ -11,7 +11,7 @@ from birnn_cli.reader.geometry import Mask, Pixels, bounding_box
 SEARCH_SIDE = 128  # pixels on the longer side of the picture in which lines are searched for
 SLOPES = tuple(np.linspace(-0.12, 0.12, 25).tolist())  # of the lines that are searched for
 MIN_PICTURE_SIDE = 24  # pixels from which lines are searched for
-MIN_LENGTH = 0.6  # length of a line, at least, as a fraction of that of all ink
+MIN_LENGTH = 0.4  # length of a line, at least, as a fraction of that of all ink
 MIN_LENGTH_BETWEEN = 0.25  # the same, of one that goes from one line across it to another
 MIN_LENGTH_IN_HEIGHTS = 2.0  # length of a line, at least, in heights of the other ink
 MAX_GAP = 0.02  # longest gap in a line, as a fraction of the picture's side along it
@@ -19,6 +19,8 @@ MIN_UNBROKEN = 0.92  # fraction of its length along which it is ink
 MAX_END = 0.05  # how far a line may end from the picture's edge or the outermost ink, likewise
 MAX_THICKNESS = 0.14  # of a line, as a fraction of the height of the other ink
 MIN_ALONE = 0.25  # fraction of its length along which a line has no other ink at it
+SIDE = 0.08  # fraction of the picture's side up to which a line across it may be the page's edge
+MAX_BESIDE = 0.75  # extent of the other ink along that line, at most, as a fraction of its length
 BOX_SIDE = 0.9  # fraction of each side of a box that is ink, at least
 
 
@@ -131,7 +133,7 @@ def _is_rule(
     if len(columns) < MIN_UNBROKEN * (last + 1 - first):
         return False
     if ends is None:
-        tall, (left, _, right, _) = _usual_height(other), bounding_box(other)
+        tall, (left, right) = _usual_height(other), _extent_along(other, first, last + 1)
         slack = 3 + round(MAX_END * length)
         is_long = last + 1 - first >= MIN_LENGTH_IN_HEIGHTS * tall
         is_thin = thickness <= max(3, MAX_THICKNESS * tall)
@@ -143,11 +145,23 @@ def _is_rule(
         )
     slack = 3 + round(0.02 * length)
     y0, y1 = (int(np.flatnonzero(line[:, x]).mean()) for x in (first, last))
-    at_side = min(y0, y1, height - 1 - y0, height - 1 - y1) <= 0.02 * height
+    left, _, right, _ = bounding_box(other)
+    # A 1 may stand there too, but is not that much taller than all other ink.
+    at_side = min(y0, y1, height - 1 - y0, height - 1 - y1) <= SIDE * height and (
+        right - left < MAX_BESIDE * (last + 1 - first)
+    )
     begins = first < slack or ends[max(0, y0 - 2) : y0 + 3, max(0, first - slack) : first + slack].any()
     stops = last >= length - slack or ends[max(0, y1 - 2) : y1 + 3, last - slack : last + slack].any()
     is_thin = thickness <= 0.12 * (last + 1 - first)
     return bool(begins and stops and is_thin and (ends.any() or at_side))
+
+
+def _extent_along(mask: Pixels, first: int, stop: int) -> tuple[int, int]:
+    """From where to where all parts of the ink extend that have a pixel in some columns."""
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    left, right = stats[1:, 0], stats[1:, 0] + stats[1:, 2]
+    is_along = (left < stop) & (right > first)
+    return (left[is_along].min(), right[is_along].max()) if is_along.any() else (first, stop)
 
 
 def _usual_height(mask: Pixels) -> float:
