@@ -102,6 +102,7 @@ def read_as_one(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
 
 def read_numbers(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
     """The number in each picture, given what the reader made of it."""
+    pictures = [stages.in_windows or stages for stages in pictures]
     one_digit = [stages for stages in pictures if stages.num_digits == 1]
     as_one = iter(read_as_one(one_digit, read))
     paths = iter(read_rows([row for stages in pictures for row in stages.rows], read))

@@ -30,6 +30,7 @@ from birnn_cli.reader.light import (
 )
 from birnn_cli.reader.normalise import SIDE, is_normalised, normalise
 from birnn_cli.reader.pieces import Row, find_rows
+from birnn_cli.reader.rules import find_windows
 from birnn_cli.reader.sheet import find_sheet
 
 # Pixels on the longer side of the ink below which the picture is looked at again, from nearer.
@@ -71,6 +72,15 @@ class ReaderStages:
     def rows(self) -> list[Row]:
         """The rows of digits, from top to bottom, for a whole number. Found when first used."""
         return [] if self.contrast is None else find_rows(self.contrast)
+
+    @cached_property
+    def in_windows(self) -> "ReaderStages | None":
+        """The picture read within a counter's windows, where it has some. Made when first used."""
+        windows = None if self.contrast is None else find_windows(shrink(self.grey))
+        if windows is None:
+            return None
+        inside, is_light = windows
+        return _read_part(self.grey, (0, 0, *self.grey.shape[::-1]), is_light, inside)
 
     def in_picture(self, box: Box) -> Box:
         """A box in `contrast` in pixels of `grey`."""

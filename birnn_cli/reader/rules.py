@@ -1,4 +1,4 @@
-"""Ruled lines and boxes in a picture of numbers: what is too long and too straight to be of a digit."""
+"""Ruled lines, boxes and windows in a picture of numbers: what is too long and straight for a digit."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from birnn_cli.reader import opencv as cv2
-from birnn_cli.reader.geometry import Mask, Pixels, bounding_box
+from birnn_cli.reader.geometry import FloatImage, Mask, Pixels, bounding_box, median
+from birnn_cli.reader.light import MIN_CONTRAST, border
 
 SEARCH_SIDE = 128  # pixels on the longer side of the picture in which lines are searched for
 SLOPES = tuple(np.linspace(-0.12, 0.12, 25).tolist())  # of the lines that are searched for
@@ -22,6 +23,11 @@ MIN_ALONE = 0.25  # fraction of its length along which a line has no other ink a
 SIDE = 0.08  # fraction of the picture's side up to which a line across it may be the page's edge
 MAX_BESIDE = 0.75  # extent of the other ink along that line, at most, as a fraction of its length
 BOX_SIDE = 0.9  # fraction of each side of a box that is ink, at least
+MIN_WINDOWS = 0.2  # fraction of the picture that windows cover at least
+MIN_FILLED = 0.9  # fraction of a rectangle that a window fills at least
+MIN_WINDOW_WIDTH = 0.4  # width of a window, at least, in heights
+MIN_WINDOW_HEIGHT = 0.7  # height of a window, at least, as a fraction of the tallest one's
+WINDOW_EDGE = 0.06  # of a window, where its level changes to that of what is around, likewise
 
 
 class Line(NamedTuple):
@@ -189,3 +195,32 @@ def _remove_boxes(mask: Pixels) -> Pixels:
             own[y:-y, x:-x] = False
             rest[top : top + height, left : left + width][own] = 0
     return rest
+
+
+def find_windows(levels: FloatImage) -> tuple[Mask, bool] | None:
+    """The inside of a counter's windows, two or more rectangles of one height; whether they are light.
+
+    None without them. They are darker, or else lighter, than the border of the picture.
+    """
+    around = median(border(levels))
+    for is_light, extreme in ((False, float(levels.min())), (True, float(levels.max()))):
+        found = (abs(levels - extreme) < abs(levels - around)).astype(np.uint8)
+        if found.mean() < MIN_WINDOWS or abs(extreme - around) < MIN_CONTRAST:
+            continue
+        outlines, _ = cv2.findContours(found, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        sides = np.array([cv2.minAreaRect(outline)[1] for outline in outlines]).reshape(-1, 2)
+        areas = np.array([cv2.contourArea(outline) for outline in outlines])
+        height, width = sides.max(axis=1), sides.min(axis=1)
+        is_window = (areas >= MIN_FILLED * height * width) & (width >= MIN_WINDOW_WIDTH * height)
+        tallest = float(height[is_window].max(initial=0))
+        is_window &= height >= max(MIN_PICTURE_SIDE, MIN_WINDOW_HEIGHT * tallest)
+        if is_window.sum() < 2:
+            continue
+        inside = np.zeros(levels.shape, np.uint8)
+        windows = [outlines[number] for number in np.flatnonzero(is_window)]
+        cv2.drawContours(inside, windows, -1, 1, cv2.FILLED)
+        edge = 2 * max(1, round(WINDOW_EDGE * tallest)) + 1
+        inside = cv2.erode(inside, np.ones((edge, edge), np.uint8))
+        if (found[inside > 0] > 0).mean() > 0.5:  # else they are boxes
+            return np.asarray(inside, np.bool_), is_light
+    return None
