@@ -174,13 +174,14 @@ def find_rows(contrast: FloatImage) -> list[Row]:
     if found is None:
         return []
     mask, strong, levels = found
-    faint = _faint_ink(levels, strong)
     mask = remove_rules(mask)
     count, labels, table, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     stats = np.asarray(table, np.int64)
     is_ink = np.bincount(labels[strong & (mask > 0)], minlength=count) > 0
-    is_ink &= ~_of_page(stats, mask.shape)
     is_ink[0] = False
+    of_page = _of_page(stats, mask.shape)
+    left_out = _faint_ink(levels, strong) + _boxes(stats[is_ink & of_page])
+    is_ink &= ~of_page
     _, top, width, height, area = stats.T
     parts = np.flatnonzero(is_ink)
     if not len(parts):
@@ -201,7 +202,7 @@ def find_rows(contrast: FloatImage) -> list[Row]:
     return [
         row
         for members, small, usual in rows
-        if (row := _row(contrast, labels, stats, [*members, *small], usual, faint)).groups
+        if (row := _row(contrast, labels, stats, [*members, *small], usual, left_out)).groups
     ]
 
 
@@ -213,7 +214,11 @@ def _faint_ink(levels: FloatImage, strong: Mask) -> list[Box]:
     is_apart = ~_of_page(stats, levels.shape)
     is_apart[np.unique(labels[strong])] = False
     is_apart[0] = False
-    return [(int(x), int(y), int(x + w), int(y + h)) for x, y, w, h, _ in stats[is_apart]]
+    return _boxes(stats[is_apart])
+
+
+def _boxes(stats: NDArray[np.int64]) -> list[Box]:
+    return [(int(x), int(y), int(x + w), int(y + h)) for x, y, w, h, _ in stats]
 
 
 def _row(
@@ -222,27 +227,30 @@ def _row(
     stats: NDArray[np.int64],
     parts: list[int],
     usual: float,
-    faint: list[Box],
+    left_out: list[Box],
 ) -> Row:
     """The row that some parts of the ink make up, given the usual height of its digits."""
     low, high = stats[parts, 1].min(), (stats[parts, 1] + stats[parts, 3]).max()
-    left_out = any(
+    is_left_out = any(
         MIN_HEIGHT * usual <= bottom - top <= MAX_WIDTH * usual and low <= (top + bottom) / 2 <= high
-        for _, top, _, bottom in faint
+        for _, top, _, bottom in left_out
     )
-    row = Row(contrast, [], [], left_out)
+    groups: list[Group] = []
+    marks: list[InkMark] = []
     for members in _above_one_another(parts, stats):
         left, top = stats[members, :2].min(axis=0)
         right, bottom = (stats[members, :2] + stats[members, 2:4]).max(axis=0)
         box: Box = (int(left), int(top), int(right), int(bottom))
         if bottom - top >= MIN_HEIGHT * usual:
             ink = np.isin(labels[top:bottom, left:right], members)
-            row.groups.append(Group(box, contrast[top:bottom, left:right], ink, usual))
+            groups.append(Group(box, contrast[top:bottom, left:right], ink, usual))
             continue
         is_flat = right - left > 1.5 * (bottom - top)
         is_point = max(right - left, bottom - top) <= MAX_POINT * usual and not is_flat
-        row.marks.append(InkMark("point" if is_point else "dash" if is_flat else "other", box))
-    return row
+        marks.append(InkMark("point" if is_point else "dash" if is_flat else "other", box))
+        # What the picture's edge cuts off may be the rest of a digit.
+        is_left_out |= not is_point and (left == 0 or right == contrast.shape[1])
+    return Row(contrast, groups, marks, bool(is_left_out))
 
 
 def _of_page(stats: NDArray[np.int64], shape: tuple[int, ...]) -> Mask:
