@@ -5,7 +5,8 @@ it can. What lies between two cuts is a digit, a part of one, or several: that i
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from birnn_cli.reader import opencv as cv2
 from birnn_cli.reader.geometry import Box, FloatImage, Mask, Pixels, bounding_box, median
-from birnn_cli.reader.ink import find_strong_ink
+from birnn_cli.reader.ink import StrongInk
 from birnn_cli.reader.light import MIN_CONTRAST
 from birnn_cli.reader.normalise import normalise
 from birnn_cli.reader.rules import remove_rules
@@ -60,6 +61,7 @@ class Group:
     ink: Mask
     height: float  # of the row's digits, in pixels
 
+    @cached_property
     def whole(self) -> Piece:
         """All of its ink as one piece."""
         return self._piece(self.ink)
@@ -71,12 +73,14 @@ class Group:
         last = len(cuts) - 1
         for i in range(last):
             for j in range(i + 1, last + 1):
+                if (i, j) == (0, last):
+                    yield replace(self.whole, last=last)
+                    continue
                 ink = self.ink & (x >= cuts[i][:, None]) & (x < cuts[j][:, None])
                 left, top, right, bottom = bounding_box(ink)
                 is_small = bottom - top < MIN_HEIGHT * self.height
-                if (i, j) != (0, last) and (is_small or right - left > MAX_WIDTH * self.height):
-                    continue
-                yield self._piece(ink, (crossed[i] + crossed[j]) / self.height, i, j)
+                if not is_small and right - left <= MAX_WIDTH * self.height:
+                    yield self._piece(ink, (crossed[i] + crossed[j]) / self.height, i, j)
 
     def _piece(self, ink: Mask, crossed: float = 0.0, first: int = 0, last: int = 1) -> Piece:
         left, top, right, bottom = bounding_box(ink)
@@ -168,11 +172,11 @@ def _follow(steps: NDArray[np.int8], x: int) -> Columns:
     return way
 
 
-def find_rows(contrast: FloatImage) -> list[Row]:
-    """The rows of digits in a picture, from top to bottom, given how much it differs from the paper."""
-    found = find_strong_ink(contrast)
-    if found is None:
-        return []
+def find_rows(contrast: FloatImage, found: StrongInk) -> list[Row]:
+    """The rows of digits in a picture, from top to bottom, given how much it differs from the paper.
+
+    And which of its pixels may be ink.
+    """
     mask, strong, levels = found
     mask = remove_rules(mask)
     count, labels, table, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
@@ -198,7 +202,7 @@ def find_rows(contrast: FloatImage) -> list[Row]:
         rows.append((members, np.flatnonzero(small), usual))
     highest = max((usual for _, _, usual in rows), default=0.0)
     rows = [row for row in rows if row[2] >= MIN_ROW * highest]
-    rows.sort(key=lambda row: float(np.median((top + height / 2)[row[0]])))
+    rows.sort(key=lambda row: median((top + height / 2)[row[0]]))
     return [
         row
         for members, small, usual in rows

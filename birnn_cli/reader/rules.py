@@ -69,7 +69,7 @@ def _remove_lines(mask: Pixels, ends: Mask | None = None) -> tuple[Pixels, Mask]
     if not removed.any():
         return mask, removed
     rest = np.where(removed, 0, mask).astype(np.uint8)
-    thickness = round(float(np.median(removed.sum(axis=0)[removed.any(axis=0)])))
+    thickness = round(median(removed.sum(axis=0)[removed.any(axis=0)]))
     closed = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, np.ones(((thickness + 3) | 1, 1), np.uint8))
     return np.where(removed, closed, rest).astype(np.uint8), removed
 
@@ -135,11 +135,11 @@ def _is_rule(
     height, length = mask.shape
     first, last = int(columns[0]), int(columns[-1])
     other = np.where(line | removed, 0, mask).astype(np.uint8)
-    thickness = float(np.median(line[:, columns].sum(axis=0)))
+    thickness = median(line[:, columns].sum(axis=0))
     if len(columns) < MIN_UNBROKEN * (last + 1 - first):
         return False
     if ends is None:
-        tall, (left, right) = _usual_height(other), _extent_along(other, first, last + 1)
+        tall, left, right = _along(other, first, last + 1)
         slack = 3 + round(MAX_END * length)
         is_long = last + 1 - first >= MIN_LENGTH_IN_HEIGHTS * tall
         is_thin = thickness <= max(3, MAX_THICKNESS * tall)
@@ -162,19 +162,17 @@ def _is_rule(
     return bool(begins and stops and is_thin and (ends.any() or at_side))
 
 
-def _extent_along(mask: Pixels, first: int, stop: int) -> tuple[int, int]:
-    """From where to where all parts of the ink extend that have a pixel in some columns."""
-    _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    left, right = stats[1:, 0], stats[1:, 0] + stats[1:, 2]
-    is_along = (left < stop) & (right > first)
-    return (left[is_along].min(), right[is_along].max()) if is_along.any() else (first, stop)
+def _along(mask: Pixels, first: int, stop: int) -> tuple[float, int, int]:
+    """The height of most ink in a mask, wide parts counting for more; 0 without ink.
 
-
-def _usual_height(mask: Pixels) -> float:
-    """The height of most ink in a mask, wide parts counting for more; 0 without ink."""
+    And from where to where the parts of it extend that have a pixel in some columns.
+    """
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    weights = stats[1:, 2].astype(np.float64) ** 2
-    return float(np.average(stats[1:, 3], weights=weights)) if len(weights) else 0.0
+    left, _, width, height, _ = stats[1:].astype(np.float64).T
+    tall = float(np.average(height, weights=width**2)) if len(width) else 0.0
+    is_along = (left < stop) & (left + width > first)
+    ends = left[is_along].min(initial=first), (left + width)[is_along].max(initial=stop)
+    return tall, int(ends[0]), int(ends[1])
 
 
 def _remove_boxes(mask: Pixels) -> Pixels:
