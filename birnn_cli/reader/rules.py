@@ -134,10 +134,20 @@ def _is_rule(
     """Whether a line, which has ink in some columns, is a rule and no part of a digit."""
     height, length = mask.shape
     first, last = int(columns[0]), int(columns[-1])
-    other = np.where(line | removed, 0, mask).astype(np.uint8)
-    thickness = median(line[:, columns].sum(axis=0))
     if len(columns) < MIN_UNBROKEN * (last + 1 - first):
         return False
+    if ends is not None:
+        slack = 3 + round(0.02 * length)
+        y0, y1 = (int(np.flatnonzero(line[:, x]).mean()) for x in (first, last))
+        if first >= slack and not ends[max(0, y0 - 2) : y0 + 3, first - slack : first + slack].any():
+            return False
+        if (
+            last < length - slack
+            and not ends[max(0, y1 - 2) : y1 + 3, last - slack : last + slack].any()
+        ):
+            return False
+    thickness = median(line[:, columns].sum(axis=0))
+    other = np.where(line | removed, 0, mask).astype(np.uint8)
     if ends is None:
         tall, left, right = _along(other, first, last + 1)
         slack = 3 + round(MAX_END * length)
@@ -149,17 +159,13 @@ def _is_rule(
             and first <= max(slack, left + slack)
             and (last >= min(length - slack, right - slack))
         )
-    slack = 3 + round(0.02 * length)
-    y0, y1 = (int(np.flatnonzero(line[:, x]).mean()) for x in (first, last))
     left, _, right, _ = bounding_box(other)
     # A 1 may stand there too, but is not that much taller than all other ink.
     at_side = min(y0, y1, height - 1 - y0, height - 1 - y1) <= SIDE * height and (
         right - left < MAX_BESIDE * (last + 1 - first)
     )
-    begins = first < slack or ends[max(0, y0 - 2) : y0 + 3, max(0, first - slack) : first + slack].any()
-    stops = last >= length - slack or ends[max(0, y1 - 2) : y1 + 3, last - slack : last + slack].any()
     is_thin = thickness <= 0.12 * (last + 1 - first)
-    return bool(begins and stops and is_thin and (ends.any() or at_side))
+    return is_thin and bool(ends.any() or at_side)
 
 
 def _along(mask: Pixels, first: int, stop: int) -> tuple[float, int, int]:
