@@ -216,7 +216,7 @@ def _faint_ink(levels: FloatImage, strong: Mask) -> list[Box]:
     _, labels, table, _ = cv2.connectedComponentsWithStats(found, connectivity=8)
     stats = np.asarray(table, np.int64)
     is_apart = ~_of_page(stats, levels.shape)
-    is_apart[np.unique(labels[strong])] = False
+    is_apart[labels[strong]] = False
     is_apart[0] = False
     return _boxes(stats[is_apart])
 

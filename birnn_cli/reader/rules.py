@@ -15,6 +15,7 @@ MIN_PICTURE_SIDE = 24  # pixels from which lines are searched for
 MIN_LENGTH = 0.4  # length of a line, at least, as a fraction of that of all ink
 MIN_LENGTH_BETWEEN = 0.25  # the same, of one that goes from one line across it to another
 MIN_LENGTH_IN_HEIGHTS = 2.0  # length of a line, at least, in heights of the other ink
+NEAR_END = 11  # pixels across a square around an end of such a line, there, in which it meets the other
 MAX_GAP = 0.02  # longest gap in a line, as a fraction of the picture's side along it
 MIN_UNBROKEN = 0.92  # fraction of its length along which it is ink
 MAX_END = 0.05  # how far a line may end from the picture's edge or the outermost ink, likewise
@@ -37,6 +38,13 @@ class Line(NamedTuple):
     offset: int
     start: int
     stop: int
+
+    def ends(self, height: int) -> list[tuple[int, int]]:
+        """Row and column of its two ends, in a picture of some height."""
+        return [
+            (min(max(0, round(self.offset + self.slope * x)), height - 1), x)
+            for x in (self.start, self.stop - 1)
+        ]
 
 
 def remove_rules(mask: Pixels) -> Pixels:
@@ -61,7 +69,14 @@ def _remove_lines(mask: Pixels, ends: Mask | None = None) -> tuple[Pixels, Mask]
     factor = -(-max(mask.shape) // SEARCH_SIDE)
     square = np.ones((factor + 2, factor), np.uint8)  # thin lines climb in steps
     small = cv2.dilate(mask, square)[factor // 2 :: factor, factor // 2 :: factor]
+    near = np.ones(small.shape, np.uint8)
+    if ends is not None:
+        near = cv2.dilate(ends.astype(np.uint8), square)[factor // 2 :: factor, factor // 2 :: factor]
+        near[:, [0, -1]] = 1
+        near = cv2.dilate(near, np.ones((NEAR_END, NEAR_END), np.uint8))
     for found in _find_lines(small, MIN_LENGTH if ends is None else MIN_LENGTH_BETWEEN):
+        if not all(near[place] for place in found.ends(len(near))):
+            continue
         line = _pixels_of(found, mask, factor)
         columns = np.flatnonzero(line.any(axis=0))
         if len(columns) and _is_rule(line, columns, mask, removed, ends):
@@ -206,11 +221,14 @@ def find_windows(levels: FloatImage) -> tuple[Mask, bool] | None:
 
     None without them. They are darker, or else lighter, than the border of the picture.
     """
+    sample = levels[:: len(levels) // 64 + 1, :: levels.shape[1] // 64 + 1]
     around = median(border(levels))
-    for is_light, extreme in ((False, float(levels.min())), (True, float(levels.max()))):
-        found = (abs(levels - extreme) < abs(levels - around)).astype(np.uint8)
-        if found.mean() < MIN_WINDOWS or abs(extreme - around) < MIN_CONTRAST:
+    for is_light, extreme in ((False, float(sample.min())), (True, float(sample.max()))):
+        level = (extreme + around) / 2
+        is_few = (sample > level if is_light else sample < level).mean() < MIN_WINDOWS
+        if is_few or abs(extreme - around) < MIN_CONTRAST:
             continue
+        found = (levels > level if is_light else levels < level).astype(np.uint8)
         outlines, _ = cv2.findContours(found, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         sides = np.array([cv2.minAreaRect(outline)[1] for outline in outlines]).reshape(-1, 2)
         areas = np.array([cv2.contourArea(outline) for outline in outlines])
