@@ -1,5 +1,6 @@
 """Ruled lines, boxes and windows in a picture of numbers: what is too long and straight for a digit."""
 
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -99,12 +100,14 @@ def _find_lines(small: Pixels, min_length: float) -> list[Line]:
     _, _, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
     if not (stats[1:, 2] >= least).any():
         return []
-    xs, ys = np.arange(width), np.arange(height)
+    xs, ys = np.arange(width, dtype=np.int16), np.arange(height)
+    margin = round(max(SLOPES) * width) + 1
+    padded = np.pad(closed, ((margin, margin), (0, 0))).ravel()
+    places = (ys + margin)[:, None] * width + xs
     found = []  # for each slope: the longest run in each row, and the column where it stops
     for slope in SLOPES:
-        rows = ys[:, None] + np.round(slope * xs).astype(np.int64)
-        sheared = closed[rows.clip(0, height - 1), xs] * ((rows >= 0) & (rows < height))
-        runs = xs - np.maximum.accumulate(np.where(sheared == 0, xs, -1), axis=1)
+        sheared = padded.take(places + np.round(slope * xs).astype(np.int64) * width)
+        runs = xs - np.maximum.accumulate(np.where(sheared > 0, np.int16(-1), xs), axis=1)
         found.append((runs.max(axis=1), runs.argmax(axis=1) + 1))
     lengths, stops = (np.stack(each) for each in zip(*found, strict=True))  # (slopes, height)
     middles = ys + np.array(SLOPES)[:, None] * (stops - lengths / 2)
@@ -139,8 +142,10 @@ def _pixels_of(found: Line, mask: Pixels, factor: int) -> Mask:
         return none
     # Between the columns where it is alone, the line is straight.
     centre = np.interp(np.arange(len(xs)), alone, (ys + (upper + lower) / 2)[alone])
-    none[:, xs] = abs(np.arange(height)[:, None] + 0.5 - centre) <= (usual + 1) / 2
-    return none & (mask > 0)
+    around = slice(max(0, int(centre.min() - usual)), int(centre.max() + usual) + 1)
+    is_near = abs(np.arange(height)[around, None] + 0.5 - centre) <= (usual + 1) / 2
+    none[around, xs] = is_near & (mask[around, xs] > 0)
+    return none
 
 
 def _is_rule(
@@ -202,15 +207,14 @@ def _remove_boxes(mask: Pixels) -> Pixels:
     rest = mask.copy()
     for part in np.flatnonzero(stats[:, 2:4].min(axis=1) >= MIN_PICTURE_SIDE // 2)[1:]:
         left, top, width, height, _ = stats[part]
-        own = labels[top : top + height, left : left + width] == part
+        within = labels[top : top + height, left : left + width]
         y, x = max(2, height // 12), max(2, width // 12)
+        corners = product((slice(y), slice(-y, None)), (slice(x), slice(-x, None)))
+        if not all((within[corner] == part).any() for corner in corners):
+            continue
+        own = within == part
         sides = own[:y].any(0), own[-y:].any(0), own[:, :x].any(1), own[:, -x:].any(1)
-        corners = (
-            own[rows, columns]
-            for rows in (slice(y), slice(-y, None))
-            for columns in (slice(x), slice(-x, None))
-        )
-        if min(side.mean() for side in sides) > BOX_SIDE and all(corner.any() for corner in corners):
+        if min(side.mean() for side in sides) > BOX_SIDE:
             own[y:-y, x:-x] = False
             rest[top : top + height, left : left + width][own] = 0
     return rest
