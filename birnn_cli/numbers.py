@@ -102,6 +102,8 @@ def read_as_one(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
 
 def read_numbers(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
     """The number in each picture, given what the reader made of it."""
+    pictures = [stages.in_windows or stages for stages in pictures]
+    read = _once(read)
     one_digit = [stages for stages in pictures if stages.num_digits == 1]
     as_one = iter(read_as_one(one_digit, read))
     paths = iter(read_rows([row for stages in pictures for row in stages.rows], read))
@@ -110,6 +112,20 @@ def read_numbers(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
         number = _number(stages, [next(paths) for _ in stages.rows])
         numbers.append(_surer(number, next(as_one)) if stages.num_digits == 1 else number)
     return numbers
+
+
+def _once(read: Read) -> Read:
+    """Read each image once, however often it is asked for."""
+    known: dict[bytes, Likely] = {}
+
+    def look_up(images: Sequence[Pixels]) -> Likely:
+        names = [image.tobytes() for image in images]
+        new = {name: image for name, image in zip(names, images, strict=True) if name not in known}
+        if new:
+            known.update(zip(new, read(list(new.values())), strict=True))
+        return np.array([known[name] for name in names], np.float32)
+
+    return look_up
 
 
 def _number(stages: ReaderStages, paths: list[Path]) -> Number:
@@ -149,7 +165,7 @@ def _surer(number: Number, as_one: Number) -> Number:
 def read_rows(rows: Sequence[Row], read: Read) -> list[Path]:
     """The digits in each row, of which all pieces are read together."""
     groups = [group for row in rows for group in row.groups]
-    wholes = [group.whole() for group in groups]
+    wholes = [group.whole for group in groups]
     likely = iter(read([whole.pixels for whole in wholes]))
     known = {
         id(group): ReadPiece(whole, next(likely)) for group, whole in zip(groups, wholes, strict=True)

@@ -1,5 +1,7 @@
 """Numbers that tests compose of drawn digits: joined, ruled, in rows, with points."""
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,6 +10,7 @@ from birnn_cli.data import strokes
 Pixels = NDArray[np.uint8]
 
 
+@cache
 def digit(label: int, scale: int = 3) -> Pixels:
     """A drawn digit, cropped to its ink, light on black: one that the shipped model reads surely."""
     images, labels = strokes.sample("validation", 200)
@@ -37,3 +40,20 @@ def row(text: str, gap: int = 12, size: tuple[int, int] = (140, 400)) -> Pixels:
 def on_paper(ink: Pixels) -> Pixels:
     """Dark ink on light paper."""
     return (235 - ink * 0.8).astype(np.uint8)
+
+
+def counter(text: str, gap: int = 10) -> tuple[Pixels, NDArray[np.bool_]]:
+    """Light digits in dark windows of a grey housing, as of a meter; and which pixels are windows."""
+    width, height = 90, 130
+    picture = np.full((height + 40, (width + gap) * len(text) + 40), 150, np.uint8)
+    windows = np.zeros(picture.shape, np.bool_)
+    for k, character in enumerate(text):
+        left = 20 + k * (width + gap)
+        window = picture[20 : 20 + height, left : left + width]
+        window[:] = 25
+        windows[20 : 20 + height, left : left + width] = True
+        ink = digit(int(character))
+        y, x = (height - ink.shape[0]) // 2, (width - ink.shape[1]) // 2
+        place = window[y : y + ink.shape[0], x : x + ink.shape[1]]
+        np.maximum(place, ink, out=place)
+    return picture, windows

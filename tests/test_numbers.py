@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 import birnn_cli as birnn
 from birnn_cli.numbers import ReadPiece, best_path
 from birnn_cli.reader.pieces import Piece
-from tests.numbers import digit, on_paper, row
+from tests.numbers import counter, digit, on_paper, row
 
 TEXTS = ["352", "9180", "4676", "205", "83", "71"]
 
@@ -93,6 +94,65 @@ def test_a_faint_digit_between_strong_ones_makes_the_number_unsure(model: birnn.
     faded = slice(columns[first + 1], columns[second] + 1)
     ink[:, faded] = (ink[:, faded] * 0.2).astype(np.uint8)
     assert model.predict(on_paper(ink), several=True).status == "unsure"
+
+
+@pytest.mark.parametrize("is_negative", [False, True])
+def test_a_counter_s_windows_are_no_digits(is_negative: bool, model: birnn.Model) -> None:
+    picture, windows = counter("3582")
+    found = model.predict(255 - picture if is_negative else picture, several=True)
+    assert found.label == "3582"
+    assert all(
+        windows[top:bottom, left:right].all()
+        for left, top, right, bottom in (each.box for each in found.digits)
+    )
+
+
+def test_a_printed_name_before_a_field_and_the_field_s_line_are_no_digits(model: birnn.Model) -> None:
+    page = Image.fromarray(on_paper(np.pad(row("352"), ((0, 0), (160, 0)))))
+    draw = ImageDraw.Draw(page)
+    draw.text((20, 76), "Amount:", 40, ImageFont.load_default(28))
+    draw.line((220, 104, 540, 104), 40, 2)
+    assert model.predict(np.asarray(page), several=True).label == "352"
+
+
+def test_a_page_of_single_digits_is_read_row_by_row(model: birnn.Model) -> None:
+    page = np.vstack([row(text, gap=70) for text in ("352", "918", "467")])
+    assert model.predict(on_paper(page), several=True).label == "352\n918\n467"
+
+
+@pytest.mark.parametrize("height", [25, 60, 110])
+def test_stars_before_and_after_an_amount_are_no_digits_or_make_it_unsure(
+    height: int, model: birnn.Model
+) -> None:
+    page = Image.fromarray(row("352"))
+    draw = ImageDraw.Draw(page)
+    for x in (70, 330):
+        for angle in np.pi / 3 * np.arange(3):
+            across, along = height / 2 * np.sin(angle), height / 2 * np.cos(angle)
+            draw.line((x - across, 70 - along, x + across, 70 + along), 255, 7)
+    found = model.predict(on_paper(np.asarray(page)), several=True)
+    assert found.label == "352" or found.status == "unsure"
+
+
+@pytest.mark.parametrize("way", ["one line", "a cross on a digit"])
+def test_an_amount_that_is_crossed_out_is_unsure(way: str, model: birnn.Model) -> None:
+    page = Image.fromarray(row("352"))
+    draw = ImageDraw.Draw(page)
+    if way == "one line":
+        draw.line((90, 75, 310, 65), 255, 8)
+    else:
+        draw.line((170, 30, 230, 110), 255, 8)
+        draw.line((170, 110, 230, 30), 255, 8)
+    assert model.predict(on_paper(np.asarray(page)), several=True).status == "unsure"
+
+
+def test_a_digit_of_which_the_picture_s_edge_leaves_a_part_makes_the_number_unsure(
+    model: birnn.Model,
+) -> None:
+    ink = row("752")
+    first = int(np.flatnonzero(ink.any(axis=0))[0])
+    cut = ink[:, first + 36 :]
+    assert model.predict(on_paper(cut), several=True).status == "unsure"
 
 
 @pytest.mark.parametrize("label", range(10))

@@ -1,6 +1,7 @@
 """Find which pixels are ink, and of which digit. Noise, specks, ruled lines and frames are left out."""
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,17 +46,22 @@ MIN_DIGIT_HEIGHT = 0.5  # fraction of the highest digit's height below which ink
 MAX_OVERLAP = 0.25  # overlap of two digits' columns, at most, as a fraction of the narrower one's width
 
 
-def find_ink(contrast: FloatImage) -> Mask | None:
-    """Find which pixels are ink, and of which digit, from how much each differs from the paper.
+class StrongInk(NamedTuple):
+    """Which pixels may be ink, and which surely are."""
+
+    mask: Mask  # 1 where there may be ink, else 0
+    strong: NDArray[np.bool_]
+    contrast: FloatImage  # that this was measured on: smoothed, where the paper is noisy
+
+
+def find_ink(found: StrongInk) -> Mask | None:
+    """Find which pixels are ink, and of which digit, given those that may be.
 
     Ink is what is above Otsu's threshold, and fainter pixels connected with it. Ruled lines, frames,
-    marks along the picture's edges, and specks are left out. The result has the shape of `contrast`,
+    marks along the picture's edges, and specks are left out. The result has the shape of the mask,
     (height, width), uint8: 0 is paper, 1 the leftmost digit's ink, 2 the next one's, and so on up to
     255; None when there is no ink.
     """
-    found = find_strong_ink(contrast)
-    if found is None:
-        return None
     mask, strong, contrast = found
     if min(mask.shape) >= MIN_RULED_SIDE:
         mask = _remove_ruled_lines(mask)
@@ -75,11 +81,8 @@ def find_ink(contrast: FloatImage) -> Mask | None:
     return np.asarray(digit_of_part[part_of_pixel])
 
 
-def find_strong_ink(contrast: FloatImage) -> tuple[Mask, NDArray[np.bool_], FloatImage] | None:
-    """Which pixels may be ink, a mask of 0 and 1, and which of them surely are; None without ink.
-
-    The third array is the contrast that this was measured on: smoothed, where the paper is noisy.
-    """
+def find_strong_ink(contrast: FloatImage) -> StrongInk | None:
+    """Find which pixels may be ink, from how much each differs from the paper; None without ink."""
     threshold, ink_contrast, noise = _measure(contrast)
     for smoothing in SMOOTHING:
         if ink_contrast >= CLEAR_CONTRAST_IN_NOISE * noise:
@@ -90,7 +93,8 @@ def find_strong_ink(contrast: FloatImage) -> tuple[Mask, NDArray[np.bool_], Floa
         threshold, ink_contrast, noise = _measure(contrast)
     if ink_contrast < max(MIN_CONTRAST, MIN_CONTRAST_IN_NOISE * noise):
         return None
-    return (contrast > FAINT_INK * threshold).astype(np.uint8), contrast > threshold, contrast
+    mask = (contrast > FAINT_INK * threshold).astype(np.uint8)
+    return StrongInk(mask, contrast > threshold, contrast)
 
 
 def _measure(contrast: FloatImage) -> tuple[float, float, float]:

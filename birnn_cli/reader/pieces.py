@@ -5,7 +5,8 @@ it can. What lies between two cuts is a digit, a part of one, or several: that i
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from birnn_cli.reader import opencv as cv2
 from birnn_cli.reader.geometry import Box, FloatImage, Mask, Pixels, bounding_box, median
-from birnn_cli.reader.ink import find_strong_ink
+from birnn_cli.reader.ink import StrongInk
 from birnn_cli.reader.light import MIN_CONTRAST
 from birnn_cli.reader.normalise import normalise
 from birnn_cli.reader.rules import remove_rules
@@ -60,6 +61,7 @@ class Group:
     ink: Mask
     height: float  # of the row's digits, in pixels
 
+    @cached_property
     def whole(self) -> Piece:
         """All of its ink as one piece."""
         return self._piece(self.ink)
@@ -71,12 +73,14 @@ class Group:
         last = len(cuts) - 1
         for i in range(last):
             for j in range(i + 1, last + 1):
+                if (i, j) == (0, last):
+                    yield replace(self.whole, last=last)
+                    continue
                 ink = self.ink & (x >= cuts[i][:, None]) & (x < cuts[j][:, None])
                 left, top, right, bottom = bounding_box(ink)
                 is_small = bottom - top < MIN_HEIGHT * self.height
-                if (i, j) != (0, last) and (is_small or right - left > MAX_WIDTH * self.height):
-                    continue
-                yield self._piece(ink, (crossed[i] + crossed[j]) / self.height, i, j)
+                if not is_small and right - left <= MAX_WIDTH * self.height:
+                    yield self._piece(ink, (crossed[i] + crossed[j]) / self.height, i, j)
 
     def _piece(self, ink: Mask, crossed: float = 0.0, first: int = 0, last: int = 1) -> Piece:
         left, top, right, bottom = bounding_box(ink)
@@ -168,19 +172,20 @@ def _follow(steps: NDArray[np.int8], x: int) -> Columns:
     return way
 
 
-def find_rows(contrast: FloatImage) -> list[Row]:
-    """The rows of digits in a picture, from top to bottom, given how much it differs from the paper."""
-    found = find_strong_ink(contrast)
-    if found is None:
-        return []
+def find_rows(contrast: FloatImage, found: StrongInk) -> list[Row]:
+    """The rows of digits in a picture, from top to bottom, given how much it differs from the paper.
+
+    And which of its pixels may be ink.
+    """
     mask, strong, levels = found
-    faint = _faint_ink(levels, strong)
     mask = remove_rules(mask)
     count, labels, table, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     stats = np.asarray(table, np.int64)
     is_ink = np.bincount(labels[strong & (mask > 0)], minlength=count) > 0
-    is_ink &= ~_of_page(stats, mask.shape)
     is_ink[0] = False
+    of_page = _of_page(stats, mask.shape)
+    left_out = _faint_ink(levels, strong) + _boxes(stats[is_ink & of_page])
+    is_ink &= ~of_page
     _, top, width, height, area = stats.T
     parts = np.flatnonzero(is_ink)
     if not len(parts):
@@ -197,11 +202,11 @@ def find_rows(contrast: FloatImage) -> list[Row]:
         rows.append((members, np.flatnonzero(small), usual))
     highest = max((usual for _, _, usual in rows), default=0.0)
     rows = [row for row in rows if row[2] >= MIN_ROW * highest]
-    rows.sort(key=lambda row: float(np.median((top + height / 2)[row[0]])))
+    rows.sort(key=lambda row: median((top + height / 2)[row[0]]))
     return [
         row
         for members, small, usual in rows
-        if (row := _row(contrast, labels, stats, [*members, *small], usual, faint)).groups
+        if (row := _row(contrast, labels, stats, [*members, *small], usual, left_out)).groups
     ]
 
 
@@ -211,9 +216,13 @@ def _faint_ink(levels: FloatImage, strong: Mask) -> list[Box]:
     _, labels, table, _ = cv2.connectedComponentsWithStats(found, connectivity=8)
     stats = np.asarray(table, np.int64)
     is_apart = ~_of_page(stats, levels.shape)
-    is_apart[np.unique(labels[strong])] = False
+    is_apart[labels[strong]] = False
     is_apart[0] = False
-    return [(int(x), int(y), int(x + w), int(y + h)) for x, y, w, h, _ in stats[is_apart]]
+    return _boxes(stats[is_apart])
+
+
+def _boxes(stats: NDArray[np.int64]) -> list[Box]:
+    return [(int(x), int(y), int(x + w), int(y + h)) for x, y, w, h, _ in stats]
 
 
 def _row(
@@ -222,27 +231,30 @@ def _row(
     stats: NDArray[np.int64],
     parts: list[int],
     usual: float,
-    faint: list[Box],
+    left_out: list[Box],
 ) -> Row:
     """The row that some parts of the ink make up, given the usual height of its digits."""
     low, high = stats[parts, 1].min(), (stats[parts, 1] + stats[parts, 3]).max()
-    left_out = any(
+    is_left_out = any(
         MIN_HEIGHT * usual <= bottom - top <= MAX_WIDTH * usual and low <= (top + bottom) / 2 <= high
-        for _, top, _, bottom in faint
+        for _, top, _, bottom in left_out
     )
-    row = Row(contrast, [], [], left_out)
+    groups: list[Group] = []
+    marks: list[InkMark] = []
     for members in _above_one_another(parts, stats):
         left, top = stats[members, :2].min(axis=0)
         right, bottom = (stats[members, :2] + stats[members, 2:4]).max(axis=0)
         box: Box = (int(left), int(top), int(right), int(bottom))
         if bottom - top >= MIN_HEIGHT * usual:
             ink = np.isin(labels[top:bottom, left:right], members)
-            row.groups.append(Group(box, contrast[top:bottom, left:right], ink, usual))
+            groups.append(Group(box, contrast[top:bottom, left:right], ink, usual))
             continue
         is_flat = right - left > 1.5 * (bottom - top)
         is_point = max(right - left, bottom - top) <= MAX_POINT * usual and not is_flat
-        row.marks.append(InkMark("point" if is_point else "dash" if is_flat else "other", box))
-    return row
+        marks.append(InkMark("point" if is_point else "dash" if is_flat else "other", box))
+        # What the picture's edge cuts off may be the rest of a digit.
+        is_left_out |= not is_point and (left == 0 or right == contrast.shape[1])
+    return Row(contrast, groups, marks, bool(is_left_out))
 
 
 def _of_page(stats: NDArray[np.int64], shape: tuple[int, ...]) -> Mask:

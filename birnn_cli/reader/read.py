@@ -19,7 +19,7 @@ from birnn_cli.reader.geometry import (
     resize_mask,
     shrink,
 )
-from birnn_cli.reader.ink import find_ink
+from birnn_cli.reader.ink import StrongInk, find_ink, find_strong_ink
 from birnn_cli.reader.light import (
     MIN_CONTRAST,
     Invert,
@@ -30,6 +30,7 @@ from birnn_cli.reader.light import (
 )
 from birnn_cli.reader.normalise import SIDE, is_normalised, normalise
 from birnn_cli.reader.pieces import Row, find_rows
+from birnn_cli.reader.rules import find_windows
 from birnn_cli.reader.sheet import find_sheet
 
 # Pixels on the longer side of the ink below which the picture is looked at again, from nearer.
@@ -47,6 +48,7 @@ class ReaderStages:
     sheet: FloatImage | None = None  # the levels of that part, 0 beside the sheet, where one was found
     # How much each pixel of the part, shrunk to WORKING_SIDE, differs from the paper, in grey levels.
     contrast: FloatImage | None = None
+    strong_ink: StrongInk | None = None
     digits: NDArray[np.uint8] | None = None  # of each pixel of `contrast`: see `find_ink`
     # The whole picture at 28×28, where no ink was looked for: the reader is `plain`, or the picture
     # follows MNIST's convention already.
@@ -70,7 +72,18 @@ class ReaderStages:
     @cached_property
     def rows(self) -> list[Row]:
         """The rows of digits, from top to bottom, for a whole number. Found when first used."""
-        return [] if self.contrast is None else find_rows(self.contrast)
+        if self.contrast is None or self.strong_ink is None:
+            return []
+        return find_rows(self.contrast, self.strong_ink)
+
+    @cached_property
+    def in_windows(self) -> "ReaderStages | None":
+        """The picture read within a counter's windows, where it has some. Made when first used."""
+        windows = None if self.contrast is None else find_windows(shrink(self.grey))
+        if windows is None:
+            return None
+        inside, is_light = windows
+        return _read_part(self.grey, (0, 0, *self.grey.shape[::-1]), is_light, inside)
 
     def in_picture(self, box: Box) -> Box:
         """A box in `contrast` in pixels of `grey`."""
@@ -162,9 +175,10 @@ def _read_part(grey: Pixels, part: Box, is_dark: bool, mask: Mask | None = None)
     levels = shrink(grey[top:bottom, left:right])
     mask = None if mask is None else resize_mask(mask, levels.shape)
     contrast = subtract_paper(levels, is_dark, mask)
-    digits = find_ink(contrast)
+    strong_ink = find_strong_ink(contrast)
+    digits = None if strong_ink is None else find_ink(strong_ink)
     sheet = None if mask is None else np.where(mask, levels, np.float32(0))
-    reading = ReaderStages(grey, part, sheet, contrast, digits)
+    reading = ReaderStages(grey, part, sheet, contrast, strong_ink, digits)
     if digits is None:
         return reading
     ink = bounding_box(digits)

@@ -1,25 +1,35 @@
-"""Ruled lines and boxes in a picture of numbers: what is too long and too straight to be of a digit."""
+"""Ruled lines, boxes and windows in a picture of numbers: what is too long and straight for a digit."""
 
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from birnn_cli.reader import opencv as cv2
-from birnn_cli.reader.geometry import Mask, Pixels, bounding_box
+from birnn_cli.reader.geometry import FloatImage, Mask, Pixels, bounding_box, median
+from birnn_cli.reader.light import MIN_CONTRAST, border
 
 SEARCH_SIDE = 128  # pixels on the longer side of the picture in which lines are searched for
 SLOPES = tuple(np.linspace(-0.12, 0.12, 25).tolist())  # of the lines that are searched for
 MIN_PICTURE_SIDE = 24  # pixels from which lines are searched for
-MIN_LENGTH = 0.6  # length of a line, at least, as a fraction of that of all ink
+MIN_LENGTH = 0.4  # length of a line, at least, as a fraction of that of all ink
 MIN_LENGTH_BETWEEN = 0.25  # the same, of one that goes from one line across it to another
 MIN_LENGTH_IN_HEIGHTS = 2.0  # length of a line, at least, in heights of the other ink
+NEAR_END = 11  # pixels across a square around an end of such a line, there, in which it meets the other
 MAX_GAP = 0.02  # longest gap in a line, as a fraction of the picture's side along it
 MIN_UNBROKEN = 0.92  # fraction of its length along which it is ink
 MAX_END = 0.05  # how far a line may end from the picture's edge or the outermost ink, likewise
 MAX_THICKNESS = 0.14  # of a line, as a fraction of the height of the other ink
 MIN_ALONE = 0.25  # fraction of its length along which a line has no other ink at it
+SIDE = 0.08  # fraction of the picture's side up to which a line across it may be the page's edge
+MAX_BESIDE = 0.75  # extent of the other ink along that line, at most, as a fraction of its length
 BOX_SIDE = 0.9  # fraction of each side of a box that is ink, at least
+MIN_WINDOWS = 0.2  # fraction of the picture that windows cover at least
+MIN_FILLED = 0.9  # fraction of a rectangle that a window fills at least
+MIN_WINDOW_WIDTH = 0.4  # width of a window, at least, in heights
+MIN_WINDOW_HEIGHT = 0.7  # height of a window, at least, as a fraction of the tallest one's
+WINDOW_EDGE = 0.06  # of a window, where its level changes to that of what is around, likewise
 
 
 class Line(NamedTuple):
@@ -29,6 +39,13 @@ class Line(NamedTuple):
     offset: int
     start: int
     stop: int
+
+    def ends(self, height: int) -> list[tuple[int, int]]:
+        """Row and column of its two ends, in a picture of some height."""
+        return [
+            (min(max(0, round(self.offset + self.slope * x)), height - 1), x)
+            for x in (self.start, self.stop - 1)
+        ]
 
 
 def remove_rules(mask: Pixels) -> Pixels:
@@ -53,7 +70,14 @@ def _remove_lines(mask: Pixels, ends: Mask | None = None) -> tuple[Pixels, Mask]
     factor = -(-max(mask.shape) // SEARCH_SIDE)
     square = np.ones((factor + 2, factor), np.uint8)  # thin lines climb in steps
     small = cv2.dilate(mask, square)[factor // 2 :: factor, factor // 2 :: factor]
+    near = np.ones(small.shape, np.uint8)
+    if ends is not None:
+        near = cv2.dilate(ends.astype(np.uint8), square)[factor // 2 :: factor, factor // 2 :: factor]
+        near[:, [0, -1]] = 1
+        near = cv2.dilate(near, np.ones((NEAR_END, NEAR_END), np.uint8))
     for found in _find_lines(small, MIN_LENGTH if ends is None else MIN_LENGTH_BETWEEN):
+        if not all(near[place] for place in found.ends(len(near))):
+            continue
         line = _pixels_of(found, mask, factor)
         columns = np.flatnonzero(line.any(axis=0))
         if len(columns) and _is_rule(line, columns, mask, removed, ends):
@@ -61,7 +85,7 @@ def _remove_lines(mask: Pixels, ends: Mask | None = None) -> tuple[Pixels, Mask]
     if not removed.any():
         return mask, removed
     rest = np.where(removed, 0, mask).astype(np.uint8)
-    thickness = round(float(np.median(removed.sum(axis=0)[removed.any(axis=0)])))
+    thickness = round(median(removed.sum(axis=0)[removed.any(axis=0)]))
     closed = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, np.ones(((thickness + 3) | 1, 1), np.uint8))
     return np.where(removed, closed, rest).astype(np.uint8), removed
 
@@ -76,12 +100,14 @@ def _find_lines(small: Pixels, min_length: float) -> list[Line]:
     _, _, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
     if not (stats[1:, 2] >= least).any():
         return []
-    xs, ys = np.arange(width), np.arange(height)
+    xs, ys = np.arange(width, dtype=np.int16), np.arange(height)
+    margin = round(max(SLOPES) * width) + 1
+    padded = np.pad(closed, ((margin, margin), (0, 0))).ravel()
+    places = (ys + margin)[:, None] * width + xs
     found = []  # for each slope: the longest run in each row, and the column where it stops
     for slope in SLOPES:
-        rows = ys[:, None] + np.round(slope * xs).astype(np.int64)
-        sheared = closed[rows.clip(0, height - 1), xs] * ((rows >= 0) & (rows < height))
-        runs = xs - np.maximum.accumulate(np.where(sheared == 0, xs, -1), axis=1)
+        sheared = padded.take(places + np.round(slope * xs).astype(np.int64) * width)
+        runs = xs - np.maximum.accumulate(np.where(sheared > 0, np.int16(-1), xs), axis=1)
         found.append((runs.max(axis=1), runs.argmax(axis=1) + 1))
     lengths, stops = (np.stack(each) for each in zip(*found, strict=True))  # (slopes, height)
     middles = ys + np.array(SLOPES)[:, None] * (stops - lengths / 2)
@@ -116,8 +142,10 @@ def _pixels_of(found: Line, mask: Pixels, factor: int) -> Mask:
         return none
     # Between the columns where it is alone, the line is straight.
     centre = np.interp(np.arange(len(xs)), alone, (ys + (upper + lower) / 2)[alone])
-    none[:, xs] = abs(np.arange(height)[:, None] + 0.5 - centre) <= (usual + 1) / 2
-    return none & (mask > 0)
+    around = slice(max(0, int(centre.min() - usual)), int(centre.max() + usual) + 1)
+    is_near = abs(np.arange(height)[around, None] + 0.5 - centre) <= (usual + 1) / 2
+    none[around, xs] = is_near & (mask[around, xs] > 0)
+    return none
 
 
 def _is_rule(
@@ -126,12 +154,22 @@ def _is_rule(
     """Whether a line, which has ink in some columns, is a rule and no part of a digit."""
     height, length = mask.shape
     first, last = int(columns[0]), int(columns[-1])
-    other = np.where(line | removed, 0, mask).astype(np.uint8)
-    thickness = float(np.median(line[:, columns].sum(axis=0)))
     if len(columns) < MIN_UNBROKEN * (last + 1 - first):
         return False
+    if ends is not None:
+        slack = 3 + round(0.02 * length)
+        y0, y1 = (int(np.flatnonzero(line[:, x]).mean()) for x in (first, last))
+        if first >= slack and not ends[max(0, y0 - 2) : y0 + 3, first - slack : first + slack].any():
+            return False
+        if (
+            last < length - slack
+            and not ends[max(0, y1 - 2) : y1 + 3, last - slack : last + slack].any()
+        ):
+            return False
+    thickness = median(line[:, columns].sum(axis=0))
+    other = np.where(line | removed, 0, mask).astype(np.uint8)
     if ends is None:
-        tall, (left, _, right, _) = _usual_height(other), bounding_box(other)
+        tall, left, right = _along(other, first, last + 1)
         slack = 3 + round(MAX_END * length)
         is_long = last + 1 - first >= MIN_LENGTH_IN_HEIGHTS * tall
         is_thin = thickness <= max(3, MAX_THICKNESS * tall)
@@ -141,20 +179,26 @@ def _is_rule(
             and first <= max(slack, left + slack)
             and (last >= min(length - slack, right - slack))
         )
-    slack = 3 + round(0.02 * length)
-    y0, y1 = (int(np.flatnonzero(line[:, x]).mean()) for x in (first, last))
-    at_side = min(y0, y1, height - 1 - y0, height - 1 - y1) <= 0.02 * height
-    begins = first < slack or ends[max(0, y0 - 2) : y0 + 3, max(0, first - slack) : first + slack].any()
-    stops = last >= length - slack or ends[max(0, y1 - 2) : y1 + 3, last - slack : last + slack].any()
+    left, _, right, _ = bounding_box(other)
+    # A 1 may stand there too, but is not that much taller than all other ink.
+    at_side = min(y0, y1, height - 1 - y0, height - 1 - y1) <= SIDE * height and (
+        right - left < MAX_BESIDE * (last + 1 - first)
+    )
     is_thin = thickness <= 0.12 * (last + 1 - first)
-    return bool(begins and stops and is_thin and (ends.any() or at_side))
+    return is_thin and bool(ends.any() or at_side)
 
 
-def _usual_height(mask: Pixels) -> float:
-    """The height of most ink in a mask, wide parts counting for more; 0 without ink."""
+def _along(mask: Pixels, first: int, stop: int) -> tuple[float, int, int]:
+    """The height of most ink in a mask, wide parts counting for more; 0 without ink.
+
+    And from where to where the parts of it extend that have a pixel in some columns.
+    """
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    weights = stats[1:, 2].astype(np.float64) ** 2
-    return float(np.average(stats[1:, 3], weights=weights)) if len(weights) else 0.0
+    left, _, width, height, _ = stats[1:].astype(np.float64).T
+    tall = float(np.average(height, weights=width**2)) if len(width) else 0.0
+    is_along = (left < stop) & (left + width > first)
+    ends = left[is_along].min(initial=first), (left + width)[is_along].max(initial=stop)
+    return tall, int(ends[0]), int(ends[1])
 
 
 def _remove_boxes(mask: Pixels) -> Pixels:
@@ -163,15 +207,46 @@ def _remove_boxes(mask: Pixels) -> Pixels:
     rest = mask.copy()
     for part in np.flatnonzero(stats[:, 2:4].min(axis=1) >= MIN_PICTURE_SIDE // 2)[1:]:
         left, top, width, height, _ = stats[part]
-        own = labels[top : top + height, left : left + width] == part
+        within = labels[top : top + height, left : left + width]
         y, x = max(2, height // 12), max(2, width // 12)
+        corners = product((slice(y), slice(-y, None)), (slice(x), slice(-x, None)))
+        if not all((within[corner] == part).any() for corner in corners):
+            continue
+        own = within == part
         sides = own[:y].any(0), own[-y:].any(0), own[:, :x].any(1), own[:, -x:].any(1)
-        corners = (
-            own[rows, columns]
-            for rows in (slice(y), slice(-y, None))
-            for columns in (slice(x), slice(-x, None))
-        )
-        if min(side.mean() for side in sides) > BOX_SIDE and all(corner.any() for corner in corners):
+        if min(side.mean() for side in sides) > BOX_SIDE:
             own[y:-y, x:-x] = False
             rest[top : top + height, left : left + width][own] = 0
     return rest
+
+
+def find_windows(levels: FloatImage) -> tuple[Mask, bool] | None:
+    """The inside of a counter's windows, two or more rectangles of one height; whether they are light.
+
+    None without them. They are darker, or else lighter, than the border of the picture.
+    """
+    sample = levels[:: len(levels) // 64 + 1, :: levels.shape[1] // 64 + 1]
+    around = median(border(levels))
+    for is_light, extreme in ((False, float(sample.min())), (True, float(sample.max()))):
+        level = (extreme + around) / 2
+        is_few = (sample > level if is_light else sample < level).mean() < MIN_WINDOWS
+        if is_few or abs(extreme - around) < MIN_CONTRAST:
+            continue
+        found = (levels > level if is_light else levels < level).astype(np.uint8)
+        outlines, _ = cv2.findContours(found, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        sides = np.array([cv2.minAreaRect(outline)[1] for outline in outlines]).reshape(-1, 2)
+        areas = np.array([cv2.contourArea(outline) for outline in outlines])
+        height, width = sides.max(axis=1), sides.min(axis=1)
+        is_window = (areas >= MIN_FILLED * height * width) & (width >= MIN_WINDOW_WIDTH * height)
+        tallest = float(height[is_window].max(initial=0))
+        is_window &= height >= max(MIN_PICTURE_SIDE, MIN_WINDOW_HEIGHT * tallest)
+        if is_window.sum() < 2:
+            continue
+        inside = np.zeros(levels.shape, np.uint8)
+        windows = [outlines[number] for number in np.flatnonzero(is_window)]
+        cv2.drawContours(inside, windows, -1, 1, cv2.FILLED)
+        edge = 2 * max(1, round(WINDOW_EDGE * tallest)) + 1
+        inside = cv2.erode(inside, np.ones((edge, edge), np.uint8))
+        if (found[inside > 0] > 0).mean() > 0.5:  # else they are boxes
+            return np.asarray(inside, np.bool_), is_light
+    return None

@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from birnn_cli.reader.rules import remove_rules
-from tests.numbers import row
+from birnn_cli.reader.rules import find_windows, remove_rules
+from tests.numbers import counter, digit, row
 
 
 def ink(text: str = "3582", gap: int = 12) -> np.ndarray:
@@ -51,3 +51,36 @@ def test_no_stroke_of_a_digit_is_taken_for_a_rule(text: str, gap: int) -> None:
     cropped = digits[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     for mask in (digits, cropped):
         np.testing.assert_array_equal(remove_rules(mask), mask)
+
+
+def test_a_field_is_ruled_whatever_is_printed_before_it() -> None:
+    digits = np.pad(ink(), ((0, 0), (120, 0)))
+    digits[80:100, 10:130:12] = digits[80:84, 10:130] = 1  # a printed name
+    ruled = digits.copy()
+    bottom = int(np.flatnonzero(digits[:, 150:].any(axis=1))[-1])
+    ruled[bottom : bottom + 2, 200:-60] = 1
+    found = remove_rules(ruled)
+    assert (found != digits).sum() <= 0.04 * digits.sum()
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_line_across_a_picture_at_its_side_is_no_1(side: int) -> None:
+    one = np.pad((digit(2) > 90).astype(np.uint8), 25)
+    lined = one.copy()
+    lined[:, 3:6] = 1
+    if side:
+        one, lined = (np.ascontiguousarray(each[:, ::-1]) for each in (one, lined))
+    np.testing.assert_array_equal(remove_rules(lined), one)
+
+
+@pytest.mark.parametrize("is_light", [False, True])
+def test_the_windows_of_a_counter_are_found(is_light: bool) -> None:
+    picture, windows = counter("3582")
+    found = find_windows((255 - picture if is_light else picture).astype(np.float32))
+    assert found is not None and found[1] == is_light
+    assert not (found[0] & ~windows).any() and found[0].sum() >= 0.7 * windows.sum()
+
+
+@pytest.mark.parametrize("text", ["11", "77", "1111", "8080"])
+def test_digits_are_no_windows(text: str) -> None:
+    assert find_windows(235 - 200.0 * ink(text).astype(np.float32)) is None
