@@ -9,6 +9,7 @@ from typing import get_args
 
 import pytest
 
+import birnn_cli as birnn
 from birnn_cli.network.architecture import Readout
 from birnn_cli.runs.recipes import RECIPES
 from tests.conftest import EXAMPLES, child_environment, run_birnn
@@ -93,3 +94,20 @@ def test_the_gradient_example_shows_it_vanish_sooner_without_a_forget_bias_and_e
     assert vanishing < kept / 100 < 0.001
     assert first["forget bias 1, untrained, recurrent weights × 6"] > 10
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_shipped_model_answers_as_its_run_did_with_better_calibrated_probabilities(
+    small_data: Path, trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "data").symlink_to(small_data)
+    (line,) = run_example("ship.py", trained, tmp_path / "shipped.safetensors", cwd=tmp_path)
+    run, shipped = birnn.load(trained), birnn.load(tmp_path / "shipped.safetensors")
+    before, after = (
+        model.evaluate("mnist", samples=None, split="validation", data_dir=small_data)
+        for model in (run, shipped)
+    )
+    assert after.accuracy == pytest.approx(before.accuracy, abs=2e-3)  # half precision
+    assert after.loss < before.loss
+    kept = shipped.metadata.validation
+    assert kept is not None and kept["loss"] == pytest.approx(after.loss, rel=1e-2)
+    assert re.search(r"temperature (0\.[5-9]|1\.[0-5])", line)

@@ -211,14 +211,14 @@ RECIPES: dict[RecipeName, Recipe] = {
     # The highest accuracy: two layers, many passes, strong augmentation, drawn digits mixed in.
     "best": replace(
         _SHARED,
-        samples=2_400_000,
+        samples=4_400_000,
         learning_rate=6e-3,
         layers=2,
         dropout=0.1,
         display_step=100,
         validate_step=3_000,
         augment=1.0,
-        mix_strokes=0.3,
+        mix_strokes=0.2,
         mix_outliers=0.1,
     ),
 }
