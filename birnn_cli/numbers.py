@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from birnn_cli.reader.geometry import Box, Pixels
+from birnn_cli.reader.normalise import is_normalised, narrow
 from birnn_cli.reader.pieces import MAX_WIDTH, Group, MarkKind, Piece, Row
 from birnn_cli.reader.read import ReaderStages
 
 Likely = NDArray[np.float32]  # the probability of each class
 Read = Callable[[Sequence[Pixels]], Likely]  # images to probabilities: (images, classes)
 
+SURE = 0.98  # probability from which one reading of a digit is enough
 CLEAR = 0.9  # probability from which ink that stands alone is a digit, and is not cut
 USUAL_WIDTH = 1.2  # of the widest usual digit, in heights of the row
 WIDTH_COST = 3.0  # of that much more width, in natural logarithms of probability
@@ -26,7 +28,7 @@ CROSSED_COST = 0.3  # of a cut through so much ink, likewise
 
 # A label less probable than this is not to be trusted. On MNIST's 5,000 validation images, fewer than
 # one in a hundred of the shipped model's labels are.
-UNSURE_BELOW = 0.7
+UNSURE_BELOW = 0.85
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +88,8 @@ def read_as_one(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
         [each for each in (stages, stages.second) if each is not None and each.pixels is not None]
         for stages in pictures
     ]
-    likely = iter(read([way.pixels for each in ways for way in each if way.pixels is not None]))
+    images = [way.pixels for each in ways for way in each if way.pixels is not None]
+    likely = iter(_read_again(images, read))
     numbers = []
     for stages, each in zip(pictures, ways, strict=True):
         found = [
@@ -98,6 +101,19 @@ def read_as_one(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
             max(found, key=lambda number: number.digits[0].probability, default=Number(stages, []))
         )
     return numbers
+
+
+def _read_again(images: Sequence[Pixels], read: Read) -> Likely:
+    """Read images, those that are not sure narrower too: the mean of both readings.
+
+    Some hands write wide. On every set of pictures that it was tried on, the mean is right more often
+    than the first reading, and far less often wrong and sure (examples/results.md).
+    """
+    likely = read(images)
+    unsure = np.flatnonzero(likely.max(axis=1) < SURE).tolist()
+    again = [k for k in unsure if is_normalised(images[k])]  # not clothes, which fill their image
+    likely[again] = (likely[again] + read([narrow(images[k]) for k in again])) / 2
+    return likely
 
 
 def read_numbers(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
