@@ -19,7 +19,7 @@ Likely = NDArray[np.float32]  # the probability of each class
 Read = Callable[[Sequence[Pixels]], Likely]  # images to probabilities: (images, classes)
 
 SURE = 0.98  # probability from which one reading of a digit is enough
-CLEAR = 0.9  # probability from which ink that stands alone is a digit, and is not cut
+CLEAR = 0.95  # probability from which ink that stands alone is a digit, and is not cut
 USUAL_WIDTH = 1.2  # of the widest usual digit, in heights of the row
 WIDTH_COST = 3.0  # of that much more width, in natural logarithms of probability
 MAX_TEXTS = 8  # likeliest beginnings of a number that are gone on with
@@ -122,12 +122,22 @@ def read_numbers(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
     read = _once(read)
     one_digit = [stages for stages in pictures if stages.num_digits == 1]
     as_one = iter(read_as_one(one_digit, read))
-    paths = iter(read_rows([row for stages in pictures for row in stages.rows], read))
+    paths = iter(_surely(read_rows([row for stages in pictures for row in stages.rows], read), read))
     numbers = []
     for stages in pictures:
         number = _number(stages, [next(paths) for _ in stages.rows])
         numbers.append(_surer(number, next(as_one)) if stages.num_digits == 1 else number)
     return numbers
+
+
+def _surely(paths: list[Path], read: Read) -> list[Path]:
+    """The paths, with those of their digits that are not sure read again."""
+    pixels = [digit.piece.pixels for path in paths for digit in path.digits]
+    likely = iter(_read_again(pixels, read))
+    return [
+        replace(path, digits=[replace(digit, likely=next(likely)) for digit in path.digits])
+        for path in paths
+    ]
 
 
 def _once(read: Read) -> Read:
@@ -137,9 +147,9 @@ def _once(read: Read) -> Read:
     def look_up(images: Sequence[Pixels]) -> Likely:
         names = [image.tobytes() for image in images]
         new = {name: image for name, image in zip(names, images, strict=True) if name not in known}
-        if new:
-            known.update(zip(new, read(list(new.values())), strict=True))
-        return np.array([known[name] for name in names], np.float32)
+        found = read(list(new.values()))
+        known.update(zip(new, found, strict=True))
+        return np.array([known[name] for name in names], np.float32).reshape(-1, found.shape[1])
 
     return look_up
 

@@ -7,9 +7,14 @@ import numpy as np
 from PIL import Image
 
 from birnn_cli.data import strokes
+from birnn_cli.reader.normalise import centre_by_mass
 
-# A digit of an ordinary pen: the reader would widen the strokes of a thin one.
-DIGIT = sorted(strokes.sample("pictures", 20)[0], key=np.sum)[14]
+# A digit of an ordinary pen: the reader would widen the strokes of a thin one. It is drawn from one
+# template, so that it stays the same when others are added.
+PEN_WIDTH_PIXELS = 3.5
+DIGIT = centre_by_mass(
+    strokes.write(strokes.templates()[3][0], np.array([PEN_WIDTH_PIXELS]), np.random.default_rng(0))
+)[0]
 
 
 def encode(picture: Image.Image | np.ndarray, kind: str = "PNG", **options: Any) -> bytes:
