@@ -18,6 +18,7 @@ from birnn_cli.runs import checkpoint, folders
 
 HERE = Path(__file__).parent
 DIGITS, SHEET = HERE / "digits", HERE / "what_the_network_reads.png"
+NUMBER, NUMBER_STAGES = HERE / "number.jpg", HERE / "how_a_number_is_read.png"
 STAGES, EXPLAINED = HERE / "how_a_photo_is_read.png", HERE / "how_an_answer_comes_about.png"
 # Pixels on each side of a picture on the sheet, and between two of them.
 TILE, GAP = 112, 16
@@ -98,6 +99,13 @@ def pictures() -> dict[str, Image.Image]:
     }
 
 
+def number() -> Image.Image:
+    """A photo of the number 2017 as a person writes it, its digits of unlike heights."""
+    digits = [(2, 0, 330), (0, 1, 270), (1, 1, 300), (7, 2, 320)]
+    ink = np.hstack([write_digit(*each, (280, 520), height, 18) for *each, height in digits])
+    return photo(Image.fromarray(ink))
+
+
 def sheet(answers: list[prediction.Prediction]) -> Image.Image:
     """A sheet with each picture, the 28×28 pixels that the network reads of it, and its prediction."""
     step, font = TILE + GAP, ImageFont.load_default(20)
@@ -126,12 +134,18 @@ def main() -> None:
     DIGITS.mkdir(exist_ok=True)
     for name, picture in pictures().items():
         picture.save(DIGITS / name, quality=85)
+    number().save(NUMBER, quality=85)
     shipped = checkpoint.load(folders.SHIPPED)
     answers = list(prediction.predict(shipped, find_pictures([str(DIGITS)])))
     sheet(answers).save(SHEET, optimize=True)
     stages = read.read_stages((DIGITS / "7-photo.jpg").read_bytes())
     Image.fromarray(draw_stages(stages)).save(STAGES, optimize=True)
     show_explanation(EXPLAINED, shipped, answers[7])
+    options = prediction.Options(several=True, stages=True)
+    (read_number,) = prediction.predict(shipped, find_pictures([str(NUMBER)]), options)
+    print(read_number)
+    assert read_number.stages is not None
+    Image.fromarray(read_number.stages).save(NUMBER_STAGES, optimize=True)
 
 
 if __name__ == "__main__":

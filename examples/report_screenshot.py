@@ -1,4 +1,4 @@
-"""Take the screenshot of a report that the README shows, with Chromium.
+"""Take the screenshot of a report that `examples/training.md` shows, with Chromium.
 
 birnn eval --all --report report && python examples/report_screenshot.py report
 """
@@ -13,7 +13,7 @@ from PIL import Image
 
 TARGET = Path(__file__).parent / "report.png"
 # In pixels: from the top of the page down to the first row of mistakes.
-WIDTH, HEIGHT = 1120, 2322
+WIDTH, HEIGHT = 1120, 2190
 COLOURS = 160
 
 

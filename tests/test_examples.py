@@ -24,6 +24,11 @@ def test_every_example_picture_is_read_as_the_digit_that_its_name_begins_with(tm
         assert answer.startswith(Path(name).name[0] + " ("), line
 
 
+def test_the_example_number_is_read_whole(tmp_path: Path) -> None:
+    done = run_birnn("predict", EXAMPLES / "number.jpg", "--several", "--json", cwd=tmp_path)
+    assert (done.json["label"], done.json["status"]) == ("2017", "ok"), done.err
+
+
 def run_example(name: str, *arguments: object, cwd: Path) -> list[str]:
     """The lines that an example prints."""
     done = subprocess.run(

@@ -174,7 +174,8 @@ def _parse_row(record: bytes) -> list[str]:
 def _is_taken(file: BinaryIO) -> bool:
     """Whether another process writes a file; if not, this one has it until it is closed.
 
-    The file itself is locked: a lock file beside it would stay behind where a process is killed.
+    The file itself is locked: a lock file beside it would stay behind where a process is killed. On
+    Windows filelock would lock its first byte, and nobody could read the file while it is written.
     """
     if sys.platform == "win32":
         import msvcrt

@@ -17,6 +17,7 @@ from birnn_cli.data.folders import Split
 from birnn_cli.errors import DataError
 from birnn_cli.reader import Reader
 from birnn_cli.reader.normalise import SIDE
+from birnn_cli.text import printable
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
@@ -31,6 +32,7 @@ class PublishedSet:
     folder: str  # torchvision's name for the folder, and for the class that downloads it
     classes: tuple[str, ...]
     reader: Reader  # how a user's picture becomes one of its images
+    title: str  # its name in prose
     prefix: str = ""  # of its files' names, since EMNIST has several sets in one folder
     first_label: int = 0  # the first class's number in the files: EMNIST counts its letters from 1
 
@@ -150,10 +152,17 @@ _KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 _LETTERS = tuple("abcdefghijklmnopqrstuvwxyz")
 
 PUBLISHED = {  # every published data set, by its name on the command line
-    "mnist": PublishedSet("MNIST", _DIGITS, "digit"),
-    "fashion-mnist": PublishedSet("FashionMNIST", _CLOTHES, "plain"),
-    "kmnist": PublishedSet("KMNIST", _KANA, "plain"),
-    "qmnist": PublishedSet("QMNIST", _DIGITS, "digit", "qmnist-"),
-    "emnist-digits": PublishedSet("EMNIST", _DIGITS, "digit", "emnist-digits-"),
-    "emnist-letters": PublishedSet("EMNIST", _LETTERS, "digit", "emnist-letters-", first_label=1),
+    "mnist": PublishedSet("MNIST", _DIGITS, "digit", "MNIST"),
+    "fashion-mnist": PublishedSet("FashionMNIST", _CLOTHES, "plain", "Fashion-MNIST"),
+    "kmnist": PublishedSet("KMNIST", _KANA, "plain", "KMNIST"),
+    "qmnist": PublishedSet("QMNIST", _DIGITS, "digit", "QMNIST", "qmnist-"),
+    "emnist-digits": PublishedSet("EMNIST", _DIGITS, "digit", "EMNIST digits", "emnist-digits-"),
+    "emnist-letters": PublishedSet(
+        "EMNIST", _LETTERS, "digit", "EMNIST letters", "emnist-letters-", first_label=1
+    ),
 }
+
+
+def title(dataset: str) -> str:
+    """A data set's name in prose; of a folder its name alone, since where it lies is private."""
+    return PUBLISHED[dataset].title if dataset in PUBLISHED else printable(Path(dataset).name)

@@ -1,56 +1,40 @@
 // The page: what is drawn, and what the network reads in it, row by row.
 
-/**
- * What `birnn export` writes into the page.
- * @typedef {PackedArrays & {architecture: Architecture, classes: string[], reader: "digit" | "plain",
- *   unsure_below: number, recipe: string, dataset: string, accuracy: number | null}} Config
- */
-
-/**
- * A drawing as the network reads it, (28, 28) in 0 to 1, and what the network makes of it; the label is the
- * index of the likeliest class.
- * @typedef {Pass & {pixels: Float32Array, label: number}} Reading
- */
-
 // How far an arrow key moves the pen, in sheet pixels: alone, and with Shift.
 const [KEY_STEP, SMALL_KEY_STEP] = [12, 2];
 const PLAY_MILLISECONDS = 1500;
 // Of more classes only the likeliest are shown.
 const MAX_CLASSES_SHOWN = 12;
+// A 3 of two bows, with which the page of a network for digits begins. The first stroke takes its place.
+const EXAMPLE = [[...bow(72, 36, -150, 90), ...bow(149, 41, -90, 150)]];
 
-const config = /** @type {Config} */ (JSON.parse(find("network").textContent ?? ""));
+/** Points along a circle in the middle of the sheet, clockwise; angles are in degrees, 0 is at the right. */
+function bow(y, radius, start, end) {
+  return Array.from({ length: 31 }, (_, k) => {
+    const angle = ((start + ((end - start) * k) / 30) * Math.PI) / 180;
+    return [SHEET_SIDE / 2 + radius * Math.cos(angle), y + radius * Math.sin(angle)];
+  });
+}
+
+const find = (id) => document.getElementById(id);
+// What `birnn export` writes into the page: see `to_html` in page.py.
+const config = JSON.parse(find("network").textContent);
 const network = { architecture: config.architecture, arrays: unpack(config) };
+const isForDigits = config.classes.every((name) => /^\d$/.test(name));
+const [canvas, slider, playButton] = ["canvas", "step", "play"].map(find);
 
-const canvas = /** @type {HTMLCanvasElement} */ (find("canvas"));
-const slider = /** @type {HTMLInputElement} */ (find("step"));
-const playButton = /** @type {HTMLButtonElement} */ (find("play"));
-
-/** @type {Stroke[]} */
-let strokes = [];
-/** The strokes that were on the sheet before each change. @type {Stroke[][]} */
+let strokes = isForDigits ? EXAMPLE : [];
+// The strokes that were on the sheet before each change.
 const undoStack = [];
-/** The stroke that a pen is drawing; the pen is a pointer, by its number, or the keyboard's. */
-let current = /** @type {{stroke: Stroke, pen: number | "keyboard"} | null} */ (null);
-/** Where the keyboard's pen is. */
+// The stroke that a pen is drawing, {stroke, pen}; the pen is a pointer's number, or "keyboard"; or null.
+let current = null;
 const keyboardPen = { x: SHEET_SIDE / 2, y: SHEET_SIDE / 2 };
 const arrowsHeld = new Set();
-/** @type {Reading | null} */
+// The drawing as the network reads it, `pixels` (28, 28) in 0 to 1, with what `run` makes of it, and the index of
+// the likeliest class, `label`; null where nothing is drawn.
 let reading = null;
-/** The request for the next frame, in which the drawing is read as far as it goes, or the next row is played. */
+// The request for the next frame, in which the drawing is read as far as it goes, or the next row is played.
 let nextFrame = 0;
-
-/** @param {string} id */
-function find(id) {
-  return /** @type {HTMLElement} */ (document.getElementById(id));
-}
-
-/**
- * @param {HTMLElement} element
- * @param {string} selector
- */
-function part(element, selector) {
-  return /** @type {HTMLElement} */ (element.querySelector(selector));
-}
 
 // Reading -------------------------------------------------------------------------------------------
 
@@ -59,10 +43,7 @@ function sheet() {
   return renderSheet(config.reader === "digit" ? fitToBox(strokes) : { strokes, penWidth: PEN_WIDTH });
 }
 
-/**
- * Read what is drawn, if anything is.
- * @returns {Reading | null}
- */
+/** Read what is drawn, if anything is. */
 function read() {
   if (!strokes.length) return null;
   const cells = averageCells(sheet());
@@ -72,15 +53,11 @@ function read() {
   return { ...pass, pixels, label: pass.probabilities.indexOf(Math.max(...pass.probabilities)) };
 }
 
-/**
- * The probabilities when only the first rows are given, or only the last rows, and the others are blank.
- * @param {Reading} reading
- * @param {number} count How many rows, 1 to 28.
- */
-function probabilitiesAfter({ pixels, probabilities }, count) {
-  if (count === SIDE) return { forward: probabilities, backward: probabilities };
-  const first = pixels.slice().fill(0, count * SIDE);
-  const last = pixels.slice().fill(0, 0, (SIDE - count) * SIDE);
+/** The probabilities from the first `count` rows alone, and from the last ones; the others are blank. */
+function probabilitiesAfter(count) {
+  if (count === SIDE) return { forward: reading.probabilities, backward: reading.probabilities };
+  const first = reading.pixels.slice().fill(0, count * SIDE);
+  const last = reading.pixels.slice().fill(0, 0, (SIDE - count) * SIDE);
   return { forward: run(network, first).probabilities, backward: run(network, last).probabilities };
 }
 
@@ -115,21 +92,18 @@ function paint() {
   const context = contextOf(canvas);
   context.scale(side / SHEET_SIDE, side / SHEET_SIDE);
   drawInk(context, { strokes, penWidth: PEN_WIDTH }, getComputedStyle(canvas).color);
+  find("example").hidden = strokes !== EXAMPLE;
   showKeyboardPen();
 }
 
-/**
- * 0.998 as `99.8 %`.
- * @param {number} fraction
- * @param {number} decimals
- */
+/** 0.998 as `99.8 %`. */
 function percent(fraction, decimals = 1) {
   return `${(100 * fraction).toFixed(decimals)} %`;
 }
 
 /** Show all that does not depend on how many rows are read. */
 function showReading() {
-  let [answer, notes] = ["no ink", /** @type {string[]} */ ([])];
+  let [answer, notes] = ["no ink", []];
   if (reading) {
     const probability = reading.probabilities[reading.label];
     const isUnsure = probability < config.unsure_below;
@@ -145,7 +119,7 @@ function showReading() {
   find("marks").hidden = !reading;
   const image = new ImageData(SIDE, SIDE);
   reading?.pixels.forEach((value, k) => image.data.set([255 * value, 255 * value, 255 * value, 255], 4 * k));
-  contextOf(/** @type {HTMLCanvasElement} */ (find("pixels"))).putImageData(image, 0, 0);
+  contextOf(find("pixels")).putImageData(image, 0, 0);
   showClasses();
 }
 
@@ -153,41 +127,34 @@ function showReading() {
 function showClasses() {
   let labels = config.classes.map((_, label) => label);
   if (labels.length > MAX_CLASSES_SHOWN) {
-    const probabilities = reading?.probabilities ?? new Float32Array(labels.length);
-    labels.sort((one, other) => probabilities[other] - probabilities[one]);
+    if (reading) labels.sort((one, other) => reading.probabilities[other] - reading.probabilities[one]);
     labels = labels.slice(0, MAX_CLASSES_SHOWN);
   }
-  const template = /** @type {HTMLTemplateElement} */ (find("class-row"));
   const rows = labels.map((label) => {
-    const row = /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
-    row.dataset.label = String(label);
-    part(row, "th").textContent = config.classes[label];
+    const row = find("class-row").content.firstElementChild.cloneNode(true);
+    row.dataset.label = label;
+    row.classList.toggle("best", label === reading?.label);
+    row.querySelector("th").textContent = config.classes[label];
     return row;
   });
   find("classes").replaceChildren(...rows);
 }
 
-/**
- * Show how far the two directions have read.
- * @param {number} count Rows read by each, 1 to 28.
- */
+/** Show how far the two directions have read: `count` rows each, 1 to 28. */
 function showStep(count) {
-  slider.value = String(count);
-  slider.setAttribute("aria-valuetext", `${count} of ${SIDE} rows`);
+  slider.value = count;
+  slider.ariaValueText = `${count} of ${SIDE} rows`;
   find("step-text").textContent = `${count} of ${SIDE}`;
-  // A no-break space, and word joiners: the range stays on one line.
-  find("forward-rows").textContent = `Forward: rows\u00a01\u2060–\u2060${count}`;
-  find("backward-rows").textContent = `Backward: rows\u00a0${SIDE}\u2060–\u2060${SIDE + 1 - count}`;
-  find("forward-mark").style.setProperty("--row-number", String(count - 1));
-  find("backward-mark").style.setProperty("--row-number", String(SIDE - count));
-  const probabilities = reading && probabilitiesAfter(reading, count);
-  for (const row of /** @type {HTMLElement[]} */ ([...find("classes").children])) {
-    const label = Number(row.dataset.label);
-    row.classList.toggle("best", label === reading?.label);
-    for (const direction of /** @type {const} */ (["forward", "backward"])) {
-      const probability = probabilities?.[direction][label];
-      part(row, `.${direction} .value`).textContent = probability === undefined ? "–" : percent(probability);
-      part(row, `.${direction}`).style.setProperty("--probability", String(probability ?? 0));
+  find("forward-rows").textContent = `Forward\nrows 0–${count - 1}`;
+  find("backward-rows").textContent = `Backward\nrows ${SIDE - count}–${SIDE - 1}`;
+  find("forward-mark").style.setProperty("--row-number", count - 1);
+  find("backward-mark").style.setProperty("--row-number", SIDE - count);
+  const probabilities = reading && probabilitiesAfter(count);
+  for (const row of find("classes").children) {
+    for (const direction of ["forward", "backward"]) {
+      const probability = probabilities?.[direction][row.dataset.label];
+      row.querySelector(`.${direction} .value`).textContent = reading ? percent(probability) : "–";
+      row.querySelector(`.${direction}`).style.setProperty("--probability", probability ?? 0);
     }
   }
   showHiddenStates("forward", 0, count);
@@ -195,26 +162,22 @@ function showStep(count) {
 }
 
 /**
- * Show a direction's hidden states: a column is a unit, a line a row of the picture. What is above zero has
- * the direction's colour, what is below is grey.
- * @param {"forward" | "backward"} direction
- * @param {number} start The first row read.
- * @param {number} end The row after the last.
+ * Show a direction's hidden states from row `start` to before row `end`: a column is a unit, a line a row of the
+ * picture. What is above zero has the direction's colour, what is below is grey.
  */
 function showHiddenStates(direction, start, end) {
-  const map = /** @type {HTMLCanvasElement} */ (find(direction));
+  const map = find(direction);
   map.width = config.architecture.hidden_size; // and blank
   if (!reading) return;
   const image = new ImageData(map.width, SIDE);
-  const colour = (getComputedStyle(map).color.match(/\d+/g) ?? []).slice(0, 3).map(Number);
-  reading[direction].forEach((states, row) => {
-    if (row < start || row >= end) return;
-    states.forEach((state, unit) => {
+  const colour = getComputedStyle(map).color.match(/\d+/g).slice(0, 3);
+  for (let row = start; row < end; row++) {
+    reading[direction][row].forEach((state, unit) => {
       // Most values are near zero: the square root makes them visible.
       const opacity = 255 * Math.sqrt(Math.abs(state));
       image.data.set([...(state > 0 ? colour : [128, 128, 128]), opacity], 4 * (row * map.width + unit));
     });
-  });
+  }
   contextOf(map).putImageData(image, 0, 0);
 }
 
@@ -230,7 +193,7 @@ function play() {
     // By the clock: on a slow machine steps are left out, and it takes no longer.
     const progress = (performance.now() - started) / PLAY_MILLISECONDS;
     const count = Math.min(SIDE, 1 + Math.floor(progress * SIDE));
-    if (count !== Number(slider.value) || count === 1) showStep(count);
+    if (count !== Number(slider.value)) showStep(count);
     if (count === SIDE) stop();
     else nextFrame = requestAnimationFrame(showNext);
   };
@@ -252,15 +215,12 @@ slider.addEventListener("input", () => {
 
 // Drawing -------------------------------------------------------------------------------------------
 
-/**
- * @param {Point} point
- * @param {number | "keyboard"} pen
- */
+/** Put a pen down at a point [x, y] of the sheet. */
 function beginStroke(point, pen) {
   endStroke();
   current = { stroke: [point], pen };
   undoStack.push(strokes);
-  strokes = [...strokes, current.stroke];
+  strokes = [...(strokes === EXAMPLE ? [] : strokes), current.stroke];
   readSoon();
 }
 
@@ -273,9 +233,8 @@ function endStroke() {
 
 /** Take back the last stroke or the last clearing. */
 function undo() {
-  const before = undoStack.pop();
-  if (!before) return;
-  [strokes, current] = [before, null];
+  if (!undoStack.length) return;
+  [strokes, current] = [undoStack.pop(), null];
   finish();
 }
 
@@ -286,22 +245,14 @@ function clear() {
   finish();
 }
 
-/** @param {number} value */
 function clampToSheet(value) {
   return Math.min(SHEET_SIDE, Math.max(0, value));
 }
 
-/**
- * Where on the sheet a pointer is.
- * @param {PointerEvent} event
- * @returns {Point}
- */
-function pointOf(event) {
-  const { left, top, width, height } = canvas.getBoundingClientRect();
-  return [
-    clampToSheet(((event.clientX - left) * SHEET_SIDE) / width),
-    clampToSheet(((event.clientY - top) * SHEET_SIDE) / height),
-  ];
+/** Where on the sheet a pointer is. */
+function pointOf({ clientX, clientY }) {
+  const { left, top, width } = canvas.getBoundingClientRect();
+  return [clientX - left, clientY - top].map((distance) => clampToSheet((distance * SHEET_SIDE) / width));
 }
 
 canvas.addEventListener("pointerdown", (event) => {
@@ -318,7 +269,7 @@ canvas.addEventListener("pointermove", (event) => {
   readSoon();
 });
 
-for (const end of /** @type {const} */ (["pointerup", "pointercancel"])) {
+for (const end of ["pointerup", "pointercancel"]) {
   canvas.addEventListener(end, (event) => {
     if (current?.pen === event.pointerId) endStroke();
   });
@@ -332,9 +283,9 @@ function showKeyboardPen() {
   mark.classList.toggle("is-down", current?.pen === "keyboard");
 }
 
-/** @param {number} step How far, in sheet pixels, each arrow key that is held moves the pen. */
+/** Move the keyboard's pen by `step` sheet pixels in the direction of each arrow key that is held. */
 function moveKeyboardPen(step) {
-  const held = (/** @type {string} */ key) => Number(arrowsHeld.has(key));
+  const held = (key) => Number(arrowsHeld.has(key));
   keyboardPen.x = clampToSheet(keyboardPen.x + step * (held("ArrowRight") - held("ArrowLeft")));
   keyboardPen.y = clampToSheet(keyboardPen.y + step * (held("ArrowDown") - held("ArrowUp")));
   if (current?.pen !== "keyboard") return;
@@ -358,12 +309,7 @@ canvas.addEventListener("keydown", (event) => {
 
 canvas.addEventListener("keyup", (event) => arrowsHeld.delete(event.key));
 
-canvas.addEventListener("focus", () => {
-  find("pen").hidden = !canvas.matches(":focus-visible");
-});
-
 canvas.addEventListener("blur", () => {
-  find("pen").hidden = true;
   arrowsHeld.clear();
   if (current?.pen === "keyboard") endStroke();
 });
@@ -386,9 +332,9 @@ function introduce() {
   find("about").textContent =
     `Recipe ${recipe}: ${layers} of ${architecture.hidden_size} units per direction, trained on ${dataset}` +
     (accuracy === null ? "." : `; ${percent(accuracy, 2)} of the validation images read correctly.`);
-  if (classes.every((name) => /^\d$/.test(name))) find("draw-title").textContent = "Draw a digit";
+  if (isForDigits) find("draw-title").textContent = "Draw a digit";
   const longest = Math.max(...classes.map((name) => name.length));
-  document.body.style.setProperty("--longest-name", String(longest));
+  document.body.style.setProperty("--longest-name", longest);
   if (classes.length > MAX_CLASSES_SHOWN) {
     find("others").textContent = `The likeliest ${MAX_CLASSES_SHOWN} of ${classes.length} classes.`;
   }
@@ -409,16 +355,13 @@ new ResizeObserver(paint).observe(canvas);
 
 introduce();
 refresh();
+play();
 
-/**
- * For tests, and for the curious in the browser's console: `probabilities(pixels)` takes (28, 28) numbers
- * in 0 to 1; `pixels()` gives the (28, 28) that are read, in 0 to 255, or null; `sheet()` gives the drawing as the
- * data URL of a PNG that `birnn predict` reads as this page does.
- */
-Object.assign(window, {
-  birnn: {
-    probabilities: (/** @type {number[]} */ pixels) => run(network, Float32Array.from(pixels)).probabilities,
-    pixels: () => reading && Array.from(reading.pixels, (value) => Math.round(255 * value)),
-    sheet: () => sheet().toDataURL(),
-  },
-});
+// For tests, and for the curious in the browser's console: `probabilities(pixels)` takes (28, 28) numbers in 0 to 1;
+// `pixels()` gives the (28, 28) that are read, in 0 to 255, or null; `sheet()` gives the drawing as the data URL of a
+// PNG that `birnn predict` reads as this page does.
+window.birnn = {
+  probabilities: (pixels) => run(network, Float32Array.from(pixels)).probabilities,
+  pixels: () => reading && Array.from(reading.pixels, (value) => Math.round(255 * value)),
+  sheet: () => sheet().toDataURL(),
+};

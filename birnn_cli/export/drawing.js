@@ -1,11 +1,8 @@
 // What is drawn, brought to the 28×28 pixels that the network reads, in MNIST's convention: the longer side
 // of the ink is 20 pixels, its centre of mass lies at pixel 14, and the pen is as wide as MNIST's pens are.
 
-/** A position x, y in sheet pixels, 0 to SHEET_SIDE. @typedef {[number, number]} Point */
-
-/** Points along a line that the pen drew. @typedef {Point[]} Stroke */
-
-/** Strokes of one pen, its width in sheet pixels. @typedef {{strokes: Stroke[], penWidth: number}} Drawing */
+// A point is [x, y] in sheet pixels, 0 to SHEET_SIDE; a stroke has the points along a line that the pen drew; a
+// drawing is {strokes, penWidth}, the width in sheet pixels.
 
 const BOX_SIZE = 20;
 const MARGIN = (SIDE - BOX_SIZE) / 2;
@@ -23,8 +20,6 @@ const [OVERLAP, DIGIT_HEIGHT] = [0.25, 0.5];
  * The drawing that the network reads: the strokes moved and scaled so that their ink fills the box in the middle
  * of the sheet, and drawn anew with MNIST's pen, however small or large they were. As in
  * birnn_cli/reader/normalise.py, the shorter side is a whole number of pixels too.
- * @param {Stroke[]} strokes
- * @returns {Drawing}
  */
 function fitToBox(strokes) {
   const { left, top, right, bottom } = boundsOf(strokes);
@@ -37,29 +32,21 @@ function fitToBox(strokes) {
   const [startX, startY] = [across, down].map(
     (side) => MARGIN + pen / 2 + Math.floor((BOX_SIZE - pen - side) / 2),
   );
-  const place = (/** @type {Point} */ [x, y]) => /** @type {Point} */ ([
+  const place = ([x, y]) => [
     CELL * (startX + (across * (x - left)) / Math.max(1, width)),
     CELL * (startY + (down * (y - top)) / Math.max(1, height)),
-  ]);
+  ];
   return { strokes: strokes.map((stroke) => stroke.map(place)), penWidth: CELL * pen };
 }
 
-/**
- * The smallest rectangle around the points of strokes, in sheet pixels.
- * @param {Stroke[]} strokes
- */
+/** The smallest rectangle around the points of strokes, in sheet pixels. */
 function boundsOf(strokes) {
   const [xs, ys] = [0, 1].map((axis) => strokes.flatMap((stroke) => stroke.map((point) => point[axis])));
   const [left, right] = [Math.min(...xs), Math.max(...xs)];
   return { left, right, top: Math.min(...ys), bottom: Math.max(...ys) };
 }
 
-/**
- * Draw with a round pen.
- * @param {CanvasRenderingContext2D} context
- * @param {Drawing} drawing
- * @param {string} ink The colour.
- */
+/** Draw with a round pen; `ink` is the colour. */
 function drawInk(context, { strokes, penWidth }, ink) {
   Object.assign(context, { strokeStyle: ink, lineWidth: penWidth, lineCap: "round", lineJoin: "round" });
   for (const stroke of strokes) {
@@ -71,10 +58,7 @@ function drawInk(context, { strokes, penWidth }, ink) {
   }
 }
 
-/**
- * A picture of a drawing, white on black, SHEET_SIDE wide and high.
- * @param {Drawing} drawing
- */
+/** A picture of a drawing, white on black, SHEET_SIDE wide and high. */
 function renderSheet(drawing) {
   const sheet = document.createElement("canvas");
   [sheet.width, sheet.height] = [SHEET_SIDE, SHEET_SIDE];
@@ -84,17 +68,11 @@ function renderSheet(drawing) {
   return sheet;
 }
 
-/** @param {HTMLCanvasElement} canvas */
 function contextOf(canvas) {
-  const settings = { willReadFrequently: true };
-  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", settings));
+  return canvas.getContext("2d", { willReadFrequently: true });
 }
 
-/**
- * The averages of the sheet's cells.
- * @param {HTMLCanvasElement} sheet
- * @returns {Uint8ClampedArray} Grey levels (28, 28).
- */
+/** The averages of the sheet's cells: grey levels (28, 28), 0 to 255. */
 function averageCells(sheet) {
   const { data } = contextOf(sheet).getImageData(0, 0, SHEET_SIDE, SHEET_SIDE);
   const sums = new Float32Array(SIDE * SIDE);
@@ -106,10 +84,8 @@ function averageCells(sheet) {
 }
 
 /**
- * Move the box of ink so that it begins at pixel int(15 - b) on each axis, where b is its centre of mass, as
- * `centre_by_mass` in birnn_cli/reader/normalise.py does.
- * @param {Uint8ClampedArray} pixels (28, 28), the box in the middle, nothing around it.
- * @returns {Uint8ClampedArray} (28, 28)
+ * Move the box of ink, in the middle of `pixels` (28, 28), so that it begins at pixel int(15 - b) on each axis, where
+ * b is its centre of mass, as `centre_by_mass` in birnn_cli/reader/normalise.py does.
  */
 function centreByMass(pixels) {
   let [mass, x, y] = [0, 0, 0];
@@ -125,13 +101,9 @@ function centreByMass(pixels) {
   return pixels.map((_, k) => pixels[k - down * SIDE - right] ?? 0);
 }
 
-/**
- * How many digits seem to be side by side.
- * @param {Stroke[]} strokes
- */
+/** How many digits seem to be side by side. */
 function countDigits(strokes) {
-  /** @type {Stroke[][]} Strokes of one digit each. */
-  let groups = [];
+  let groups = []; // the strokes of one digit each
   for (const stroke of strokes) {
     const joined = groups.filter((group) => belongTogether(group.flat(), stroke));
     groups = [...groups.filter((group) => !joined.includes(group)), [...joined.flat(), stroke]];
@@ -140,11 +112,7 @@ function countDigits(strokes) {
   return heights.filter((height) => height >= DIGIT_HEIGHT * Math.max(...heights)).length;
 }
 
-/**
- * Whether the ink of two strokes touches, or one is above the other.
- * @param {Stroke} one
- * @param {Stroke} other
- */
+/** Whether the ink of two strokes touches, or one is above the other. */
 function belongTogether(one, other) {
   const [a, b] = [boundsOf([one]), boundsOf([other])];
   const overlap = Math.min(a.right, b.right) - Math.max(a.left, b.left) + PEN_WIDTH;

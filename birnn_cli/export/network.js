@@ -1,34 +1,12 @@
 // The network: the same function as `probabilities(logits(...))` of birnn_cli/network/numpy_engine.py, over
 // the same arrays. The page's scripts are joined into one module, so that they share their names.
 
-/**
- * The shape of a network, as `Architecture` in birnn_cli/network/architecture.py has it.
- * @typedef {{num_classes: number, hidden_size: number, num_layers: number,
- *   readout: "last" | "states" | "pool", forget_bias: number, columns: boolean}} Architecture
- */
-
-/**
- * A network's weights: all arrays one after the other, little-endian, in base64; and each array's name and
- * how many numbers it has, in the same order.
- * @typedef {{weights: string, sizes: Record<string, number>, dtype: "float16" | "float32"}} PackedArrays
- */
-
-/** @typedef {{architecture: Architecture, arrays: Record<string, Float32Array>}} Network */
-
-/** One vector for each row of the picture. @typedef {Float32Array[]} Sequence */
-
-/**
- * What the network makes of a picture. `forward` and `backward` are the first layer's hidden states,
- * (28, hidden_size) each: at each row, the forward LSTM has read this row and those above it, the backward
- * LSTM this row and those below it.
- * @typedef {{probabilities: Float32Array, forward: Sequence, backward: Sequence}} Pass
- */
-
+// An image is (28, 28) numbers in 0 to 1, row after row; a sequence has one vector for each row of the image.
 const SIDE = 28;
 
 /**
- * Unpack a network's arrays.
- * @param {PackedArrays} packed
+ * A network's arrays by their names. In the page they are one after the other, little-endian, in base64; `sizes` says
+ * how many numbers each one has, in the same order.
  */
 function unpack({ weights, sizes, dtype }) {
   const { buffer } = Uint8Array.from(atob(weights), (character) => character.charCodeAt(0));
@@ -36,13 +14,10 @@ function unpack({ weights, sizes, dtype }) {
   const values = dtype === "float16" ? fromFloat16(new Uint16Array(buffer)) : new Float32Array(buffer);
   let end = 0;
   const arrays = Object.entries(sizes).map(([name, size]) => [name, values.subarray(end, (end += size))]);
-  return /** @type {Record<string, Float32Array>} */ (Object.fromEntries(arrays));
+  return Object.fromEntries(arrays);
 }
 
-/**
- * IEEE 754 half precision to single precision. Not every browser has Float16Array.
- * @param {Uint16Array} halves
- */
+/** IEEE 754 half precision to single precision. Not every browser has Float16Array. */
 function fromFloat16(halves) {
   // Sign, exponent and fraction take their places among the 32 bits. The exponents' offsets are 15 and 127.
   const bits = Uint32Array.from(halves, (half) => ((half & 0x8000) << 16) | ((half & 0x7fff) << 13));
@@ -50,10 +25,9 @@ function fromFloat16(halves) {
 }
 
 /**
- * Run the network on a picture.
- * @param {Network} network
- * @param {Float32Array} pixels (28, 28) in 0 to 1.
- * @returns {Pass}
+ * Run the network on an image: the classes' probabilities, and the first layer's hidden states `forward` and
+ * `backward`, (28, hidden_size) each. At each row, the forward LSTM has read this row and those above it, the backward
+ * LSTM this row and those below it.
  */
 function run(network, pixels) {
   const { num_layers, columns } = network.architecture;
@@ -74,22 +48,12 @@ function run(network, pixels) {
   return { ...layers[0], probabilities: softmax(logits) };
 }
 
-/**
- * Join two sequences row by row.
- * @param {Sequence} left
- * @param {Iterable<number>[]} right
- */
+/** Join two sequences row by row. */
 function sideBySide(left, right) {
   return left.map((vector, k) => Float32Array.of(...vector, ...right[k]));
 }
 
-/**
- * The hidden states (28, hidden_size) of one LSTM, beginning with states of zero.
- * @param {Network} network
- * @param {string} name The prefix of its arrays, such as `layers.0.fw`.
- * @param {Sequence} sequence
- * @returns {Sequence}
- */
+/** The hidden states (28, hidden_size) of the LSTM whose arrays' names begin with `name`; the first states are zero. */
 function lstm({ architecture, arrays }, name, sequence) {
   const { hidden_size: size, forget_bias } = architecture;
   const cell = new Float32Array(size);
@@ -110,11 +74,9 @@ function lstm({ architecture, arrays }, name, sequence) {
 }
 
 /**
- * Add the product of a matrix and a vector. Nearly all of the time goes here, so that four rows at once share
- * each value read from the vector, and their sums do not wait for each other.
- * @param {Float32Array} sums (rows), changed in place; the number of rows is a multiple of four.
- * @param {Float32Array} matrix (rows, columns)
- * @param {Float32Array} vector (columns)
+ * Add the product of a matrix (rows, columns) and a vector (columns) to `sums` (rows), in place. Nearly all of the time
+ * goes here, so that four rows at once share each value read from the vector, and their sums do not wait for each
+ * other. The number of rows is a multiple of four.
  */
 function addProduct(sums, matrix, vector) {
   const columns = vector.length;
@@ -136,10 +98,8 @@ function addProduct(sums, matrix, vector) {
 }
 
 /**
- * What the head reads of the top layer's hidden states.
- * @param {Architecture} architecture
- * @param {Sequence} sequence (28, 2 hidden_size)
- * @returns {Float32Array} (2 hidden_size), or (4 hidden_size) for `pool`: means, then maxima.
+ * What the head reads of the top layer's hidden states (28, 2 hidden_size): a vector (2 hidden_size), or for `pool`
+ * (4 hidden_size), means and then maxima.
  */
 function readOut({ readout, hidden_size }, sequence) {
   const last = sequence[SIDE - 1];
@@ -151,10 +111,6 @@ function readOut({ readout, hidden_size }, sequence) {
   return Float32Array.of(...means, ...maxima);
 }
 
-/**
- * @param {Float32Array} logits
- * @returns {Float32Array} Probabilities (num_classes)
- */
 function softmax(logits) {
   const highest = Math.max(...logits);
   const powers = logits.map((logit) => Math.exp(logit - highest));
@@ -162,7 +118,6 @@ function softmax(logits) {
   return powers.map((power) => power / sum);
 }
 
-/** @param {number} x */
 function sigmoid(x) {
   return 1 / (1 + Math.exp(-x));
 }

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from birnn_cli.data import published
 from birnn_cli.errors import ConfigError
 from birnn_cli.numbers import UNSURE_BELOW
 from birnn_cli.runs.checkpoint import Checkpoint
@@ -36,8 +37,7 @@ def to_html(checkpoint: Checkpoint) -> bytes:
         "reader": config.reader,
         "unsure_below": UNSURE_BELOW,
         "recipe": config.recipe_name,
-        # A folder's name alone: where it lies on its owner's disk is private.
-        "dataset": Path(config.dataset).name,
+        "dataset": published.title(config.dataset),
         "accuracy": validation["accuracy"] if validation else None,
         "sizes": {name: array.size for name, array in arrays.items()},
         "dtype": dtype,

@@ -4,6 +4,7 @@ import ctypes
 import io
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
@@ -88,7 +89,9 @@ def turn_upright(picture: Image.Image) -> Image.Image:
     """A picture turned as its EXIF orientation says; EXIF that cannot be parsed is passed over."""
     picture.load()  # it, not its EXIF, is damaged where this fails
     try:
-        turn = UPRIGHT.get(picture.getexif().get(ORIENTATION, 1))
+        with warnings.catch_warnings():  # of several orientations Pillow would take the first
+            warnings.filterwarnings("error", f"Metadata Warning, tag {ORIENTATION} ")
+            turn = UPRIGHT.get(picture.getexif().get(ORIENTATION, 1))
     except Exception:  # Pillow raises whatever its parsers do
         turn = None
     return picture if turn is None else picture.transpose(turn)

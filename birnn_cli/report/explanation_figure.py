@@ -1,34 +1,37 @@
 """An explanation as one picture, drawn by matplotlib."""
 
 import numpy as np
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from birnn_cli.explanation import Explanation
 from birnn_cli.network.architecture import NUM_ROWS
-from birnn_cli.report.figures import to_png
+from birnn_cli.report.figures import FROM_WHITE, STYLE, to_png
 
 # Of more classes than these a picture shows the likeliest alone.
 MAX_CLASSES = 12
-# Rows that speak for the prediction are blue, those against it orange: they differ for the colour-blind
-# and in grey print too.
-FOR, AGAINST = "#08519c", "#f16913"
+# Of rows that speak for the prediction, and of those against it.
+FOR, AGAINST = "C0", "C1"
 DOTS_PER_INCH = 110
 # The axis of the drops reaches at least this far, in nats, or rounding errors would fill it.
 SMALLEST_AXIS = 1e-3
 
 
+@style.context(STYLE, after_reset=True)
 def draw(explanation: Explanation, title: str) -> bytes:
     """The explanation as a PNG file, 1210 pixels wide, under a title of plain text.
 
     Its four panels share the axis of rows.
     """
     figure = Figure(figsize=(11, 5.4), dpi=DOTS_PER_INCH, layout="constrained")
-    figure.suptitle(title, fontsize=15, parse_math=False)
+    figure.suptitle(title, fontsize=15)
     picture, first_rows, last_rows, drops = figure.subplots(
         1, 4, sharey=True, width_ratios=(1.55, 1, 1, 0.8)
     )
+    for axes in (picture, first_rows, last_rows):
+        axes.grid(visible=False)
     picture.imshow(explanation.pixels, cmap="gray", vmin=0, vmax=255, aspect="auto")
     picture.set(title="What the network reads", xlabel="column of pixels", ylabel="row of pixels, t")
     picture.set(xticks=range(0, NUM_ROWS, 3), yticks=range(0, NUM_ROWS, 3))
@@ -38,9 +41,9 @@ def draw(explanation: Explanation, title: str) -> bytes:
     panels = {first_rows: ("Rows 0 to t alone", explanation.first_rows)}
     panels[last_rows] = ("Rows t to 27 alone", explanation.last_rows)
     for axes, (heading, probabilities) in panels.items():
-        heat = axes.imshow(probabilities[:, shown], cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        heat = axes.imshow(probabilities[:, shown], cmap=FROM_WHITE, vmin=0, vmax=1, aspect="auto")
         axes.set(title=heading, xlabel="class")
-        axes.set_xticks(range(len(names)), names, parse_math=False)
+        axes.set_xticks(range(len(names)), names)
         if max(map(len, names)) > 2:
             axes.tick_params(axis="x", rotation=90)
         frame = Rectangle((framed - 0.5, -0.5), 1, NUM_ROWS, fill=False, linewidth=1.5, clip_on=False)
@@ -73,6 +76,5 @@ def _draw_drops(axes: Axes, explanation: Explanation) -> None:
     axes.set_xlim(min(1.05 * drops.min(), -SMALLEST_AXIS / 10), max(1.05 * drops.max(), SMALLEST_AXIS))
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_title("All rows but t")
-    axes.set_xlabel(f"drop of log p({explanation.label}), nats\n← against    for →", parse_math=False)
-    axes.grid(axis="x", color="0.9")
-    axes.set_axisbelow(True)
+    axes.set_xlabel(f"drop of log p({explanation.label}), nats\n← against    for →")
+    axes.grid(visible=False, axis="y")

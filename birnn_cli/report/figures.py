@@ -27,11 +27,12 @@ MAX_NAMED_CLASSES = 40
 # Longer names are shortened in figures; the page's tables have them whole.
 MAX_NAME = 12
 
+BLUE = "#0072b2"
 STYLE: dict[Any, Any] = {
     "font.size": 9.5,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "axes.prop_cycle": cycler(color=["#0072b2", "#d55e00", "#007a5a"]),
+    "axes.prop_cycle": cycler(color=[BLUE, "#d55e00", "#007a5a"]),
     "axes.spines.top": False,
     "axes.spines.right": False,
     "grid.color": "#dddddd",
@@ -39,6 +40,8 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "text.parse_math": False,  # a class may be named $1$
 }
+
+FROM_WHITE = LinearSegmentedColormap.from_list("", ["white", BLUE])  # of fractions, 0 to 1
 
 
 class Picture(NamedTuple):
@@ -87,7 +90,7 @@ def confusion_matrix(report: ReportInput) -> Figure:
     axes = figure.add_subplot(xlabel="prediction", ylabel="true class")
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     norm = PowerNorm(0.35, 0, 1)  # so that one in a thousand can be seen beside the diagonal
-    axes.imshow(fractions, cmap=LinearSegmentedColormap.from_list("", ["white", "C0"]), norm=norm)
+    axes.imshow(fractions, cmap=FROM_WHITE, norm=norm)
     axes.grid(visible=False)
     every = -(-len(names) // MAX_NAMED_CLASSES)
     axes.set_xticks(range(0, len(names), every), names[::every], rotation=90 if longest > 3 else 0)

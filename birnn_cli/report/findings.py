@@ -25,8 +25,8 @@ DISPUTED_MNIST_TEST = (
 )
 # The losses and accuracies that the published notebook printed, every ten steps.
 NOTEBOOK_LOG = Path(__file__).parent / "notebook_log.csv"
-# So many mistakes are shown, the most confident.
-MAX_MISTAKES = 60
+# So many mistakes are shown, the most confident, and so many of them without unfolding the others.
+MAX_MISTAKES, MAX_UNFOLDED_MISTAKES = 60, 12
 
 
 class Bin(NamedTuple):

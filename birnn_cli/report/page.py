@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from birnn_cli.data import published
 from birnn_cli.evaluation import CALIBRATION_BINS, wilson_interval
 from birnn_cli.files import check_output, write_atomically
 from birnn_cli.optional import require
 from birnn_cli.reader.decode import encode_png
-from birnn_cli.report.findings import MAX_MISTAKES, ReportInput
+from birnn_cli.report.findings import MAX_MISTAKES, MAX_UNFOLDED_MISTAKES, ReportInput
 from birnn_cli.runs import checkpoint
 from birnn_cli.text import percent, printable
 
@@ -63,8 +64,7 @@ def render(report: ReportInput, pictures: "Mapping[str, Picture | None]") -> str
     )
     html.filters |= {"number": "{:,}".format, "percent": percent, "printable": printable}
     html.filters |= {"png": encode_png, "base64": b64encode}
-    # A data set's name, or a folder's without its path, which is private.
-    html.filters["folder_name"] = lambda dataset: printable(Path(dataset).name)
+    html.filters["data_set_title"] = published.title
     page = html.get_template("page.html").render(
         report=report,
         pictures=pictures,
@@ -72,5 +72,6 @@ def render(report: ReportInput, pictures: "Mapping[str, Picture | None]") -> str
         wilson_interval=wilson_interval,
         num_bins=CALIBRATION_BINS,
         max_mistakes=MAX_MISTAKES,
+        max_unfolded=MAX_UNFOLDED_MISTAKES,
     )
     return page.replace(" %", "\N{NO-BREAK SPACE}%")  # a number and its unit stay on one line

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -156,3 +158,19 @@ def test_with_nothing_left_to_do_it_says_so(tmp_path: Path) -> None:
     done = run_birnn(*arguments, "--skip-existing", cwd=tmp_path)
     assert (done.code, done.out) == (0, "")
     assert done.err.splitlines()[-1] == "nothing to do: the one picture is in x.jsonl already"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every file name is text")
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_name_that_is_no_text_is_kept_in_every_output_and_known_again(
+    ending: str, tmp_path: Path
+) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    (tmp_path / "in").mkdir()
+    shutil.copy(DIGITS / "1-mnist.png", tmp_path / "in" / name)
+    arguments = ("predict", "in", "--output", f"x.{ending}", "--save-input", "seen")
+    assert run_birnn(*arguments, cwd=tmp_path).code == 0
+    assert [path.name for path in (tmp_path / "seen").iterdir()] == [name]
+    again = run_birnn(*arguments, "--skip-existing", "--force", cwd=tmp_path)
+    assert (again.code, again.out) == (0, "")
+    assert "nothing to do" in again.err

@@ -184,3 +184,13 @@ def test_real_mnist_has_its_splits(real_mnist: Path) -> None:
     assert data.load("test", 10)[1].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
     assert data.load("validation", 5)[1].tolist() == [5, 0, 4, 1, 9]
     assert published.NUM_VALIDATION == 5000
+
+
+def test_a_published_set_has_its_name_in_prose_and_a_folder_its_name_without_its_path() -> None:
+    for name, expected in (
+        ("mnist", "MNIST"),
+        ("fashion-mnist", "Fashion-MNIST"),
+        ("strokes", "strokes"),
+    ):
+        assert published.title(name) == expected
+    assert published.title("/home/somebody/mnist") == "mnist"

@@ -28,8 +28,9 @@ from tests.export.test_page import HOSTILE
 Strokes = list[NDArray[np.float64]]
 
 SEVEN = [np.array([(0.3, 0.32), (0.7, 0.3), (0.6, 0.45), (0.5, 0.62), (0.45, 0.82)])]
-PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
-LARGER_PHONE = {**PHONE, "width": 390, "height": 844}
+# What a browser's own bars leave of a phone's screen.
+PHONE = {"width": 360, "height": 640, "deviceScaleFactor": 2, "mobile": True}
+LARGER_PHONE = {**PHONE, "width": 390, "height": 664}
 LESS_MOTION = {"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]}
 
 
@@ -297,7 +298,6 @@ def test_a_drawing_has_the_answer_that_predict_gives_its_picture(
     open_page: Any, shipped: Checkpoint, tmp_path: Path
 ) -> None:
     opened = open_page(shipped)
-    assert opened.answer == "no ink"
     opened.draw(SEVEN)
     (tmp_path / "drawn.png").write_bytes(opened.sheet())
     done = run_birnn("predict", "drawn.png", "-q", cwd=tmp_path)
@@ -347,8 +347,28 @@ def test_several_digits_side_by_side_get_a_hint(
     assert ("several digits" in opened.note) == ("several digits" in opened.said) == is_several
 
 
+def test_the_page_of_a_network_for_digits_begins_by_reading_a_3_that_makes_way_for_a_drawing(
+    open_page: Any, shipped: Checkpoint
+) -> None:
+    opened = open_page(shipped)
+    assert opened.answer.startswith("3 (")
+    assert opened.find("play").text == "Pause" or opened.step == "28 of 28"  # on a slow machine
+    assert opened.find("example").is_displayed()
+    assert not opened.said  # nobody has drawn anything
+    opened.draw(SEVEN)
+    assert opened.answer.startswith("7 (")
+    assert not opened.find("example").is_displayed()
+
+
+def test_the_page_of_other_classes_begins_empty(open_page: Any) -> None:
+    opened = open_page(make_network(("coat", "shoe"), "plain"))
+    assert opened.answer == "no ink"
+    assert not opened.find("example").is_displayed()
+
+
 def test_undo_takes_back_strokes_and_clear(open_page: Any, shipped: Checkpoint) -> None:
     opened = open_page(shipped)
+    example = opened.answer
     opened.draw(SEVEN)
     drawn = opened.answer
     opened.find("clear").click()
@@ -356,7 +376,7 @@ def test_undo_takes_back_strokes_and_clear(open_page: Any, shipped: Checkpoint) 
     opened.keys("clear", "z", held="\ue009")  # Ctrl+Z
     assert opened.answer == drawn
     opened.draw([np.array([(0.4, 0.55), (0.65, 0.55)])])
-    for expected in (drawn, "no ink", "no ink"):
+    for expected in (drawn, example, example):
         opened.find("undo").click()
         assert opened.answer == expected
 
@@ -364,6 +384,7 @@ def test_undo_takes_back_strokes_and_clear(open_page: Any, shipped: Checkpoint) 
 def test_the_keyboard_draws(open_page: Any, shipped: Checkpoint) -> None:
     opened = open_page(shipped)
     up, right, down, left = ("\ue013", "\ue014", "\ue015", "\ue012")
+    opened.find("clear").click()
     opened.keys("canvas", *[left] * 4, *[up] * 6, " ", *[right] * 8)
     assert opened.find("pen").is_displayed()
     opened.wait(lambda: opened.answer != "no ink")  # live, before the pen is lifted
@@ -382,6 +403,10 @@ def test_each_step_shows_the_probabilities_of_the_first_and_of_the_last_rows(
     pixels = opened.pixels.astype(np.uint8)
     opened.keys("step", "\ue010", *["\ue012"] * 11)  # to the end, then to the left
     assert opened.step == "17 of 28"
+    # As in `--explain`, rows are counted from 0.
+    assert opened.find("forward-rows").text.split() == ["Forward", "rows", "0–16"]
+    assert opened.find("backward-rows").text.split() == ["Backward", "rows", "11–27"]
+    assert opened.answer.startswith("7 (")  # that to the whole picture, as its label says
     first, last = pixels.copy(), pixels.copy()
     first[17:] = 0
     last[:11] = 0
@@ -430,12 +455,14 @@ def test_a_phone_shows_the_answer_below_the_sheet_and_scrolls_down_only(
 ) -> None:
     opened = open_page(shipped)
     opened.emulate("setDeviceMetricsOverride", phone)
+    opened.emulate("setTouchEmulationEnabled", {"enabled": True})
     opened.draw_at_once(SEVEN)
     assert opened.answer.startswith("7 (")
     assert opened.run("return document.documentElement.scrollWidth") == phone["width"]
     opened.run("scrollTo(0, 0)")
     bottom = "return document.getElementById('answer').getBoundingClientRect().bottom"
     assert opened.run(bottom) <= phone["height"]
+    opened.emulate("setTouchEmulationEnabled", {"enabled": False})
 
 
 def test_a_finger_on_the_sheet_draws_and_does_not_scroll(open_page: Any, shipped: Checkpoint) -> None:

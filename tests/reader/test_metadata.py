@@ -23,6 +23,7 @@ DAMAGED = {
     "far": b"MM\0*\x7f\0\0\0",
     "text": b"hello",
     "orientation text": TIFF_HEADER + b"\0\x01\x01\x12\0\x02\0\0\0\x04abc\0\0\0\0\0",
+    "orientations": TIFF_HEADER + b"\0\x01\x01\x12\0\x03\0\0\0\x02\0\x06\0\x06\0\0\0\0",
     "orientation 99": TIFF_HEADER + b"\0\x01\x01\x12\0\x03\0\0\0\x01\0\x63\0\0\0\0\0\0",
 }
 

@@ -99,7 +99,7 @@ def test_every_image_has_an_alt_text_and_every_figure_a_table(written: Path) -> 
     for image in found.all("img"):
         assert image["alt"]
     figures = [image for image in found.all("img") if image["width"] != "28"]
-    assert len(figures) == len(found.all("table")) == len(found.all("details")) == 4
+    assert len(figures) == len(found.all("table")) == found.text.count("As a table") == 4
     assert all(any(char.isdigit() for char in image["alt"] or "") for image in figures)
 
 
@@ -124,6 +124,35 @@ def test_the_gallery_says_how_many_mistakes_it_leaves_out(written: Path) -> None
     assert wrong > findings.MAX_MISTAKES
     assert sum(image["width"] == "28" for image in found.all("img")) == findings.MAX_MISTAKES
     assert f"{wrong - findings.MAX_MISTAKES} more are not shown" in found.text
+
+
+def test_mistakes_after_the_first_dozen_are_folded(written: Path) -> None:
+    text = (written / "index.html").read_text(encoding="utf-8")
+    shown, _, folded = text.partition('<ul class="gallery">')[2].partition(
+        "</ul><details><summary>48 more"
+    )
+    assert (shown.count("<img"), folded.count("<img")) == (12, 48)
+    assert "<details" not in shown
+
+
+def test_the_conditions_come_last_and_the_data_set_has_its_name_in_prose(written: Path) -> None:
+    found = read(written)
+    before, _, conditions = found.text.partition("Conditions")
+    assert "my-run reads" in before and "test images of MNIST" in before
+    for name in ("Recipe", "Seed", "Trained with"):
+        assert name in conditions and name not in before
+    assert "mnist" not in found.text
+
+
+@pytest.mark.parametrize("has_run", [False, True])
+def test_without_training_curves_a_table_stands_beside_the_reliability(
+    has_run: bool, tmp_path: Path
+) -> None:
+    if has_run:
+        write_metrics(tmp_path)
+    page.write(tmp_path, report_input(random_outputs(60), tmp_path))
+    opened = [each for each in read(tmp_path).all("details") if "open" in each]
+    assert len(opened) == (0 if has_run else 1)
 
 
 def test_a_gallerys_image_is_the_one_that_was_read(written: Path) -> None:
