@@ -130,9 +130,7 @@ def score(
     confusion = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(confusion, (labels, predicted), 1)
     n, correct = len(labels), int(confusion.trace())
-    precise = logits.astype(np.float64)
-    shifted = precise - precise.max(axis=1, keepdims=True)
-    log_likelihoods = shifted[np.arange(n), labels] - np.log(np.exp(shifted).sum(axis=1))
+    log_likelihoods = numpy_engine.log_probabilities(logits)[np.arange(n), labels]
     confidence = numpy_engine.probabilities(logits).max(axis=1)
     totals, rights = confusion.sum(axis=1).tolist(), confusion.diagonal().tolist()
     return Evaluation(

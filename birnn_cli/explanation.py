@@ -58,11 +58,8 @@ def explain(checkpoint: Checkpoint, pixels: NDArray[np.uint8]) -> Explanation:
     kept = np.concatenate([row <= t, row >= t, row != t, whole_picture])  # (28 + 28 + 28 + 1, rows)
     parts = np.where(kept[:, :, None], pixels, 0)
     logits = numpy_engine.logits(config.architecture, checkpoint.weights, to_rows(parts))
-    precise = logits.astype(np.float64)  # (28 + 28 + 28 + 1, classes)
-    shifted = precise - precise.max(axis=1, keepdims=True)
-    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     first_rows, last_rows, without_row, (whole,) = np.split(
-        log_probabilities, [NUM_ROWS, 2 * NUM_ROWS, 3 * NUM_ROWS]
+        numpy_engine.log_probabilities(logits), [NUM_ROWS, 2 * NUM_ROWS, 3 * NUM_ROWS]
     )
     predicted = whole.argmax()
     return Explanation(

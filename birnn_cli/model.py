@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
+from birnn_cli.data import DEFAULT_SAMPLES
 from birnn_cli.data.folders import Split
 from birnn_cli.errors import ConfigError, ImageError
 from birnn_cli.prediction import Options, Prediction, predict
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 FilePath = str | os.PathLike[str]
 Picture = FilePath | InMemory
-
-DEFAULT_SAMPLES = 128  # as the notebook does
 
 
 def load(path: FilePath | None = None) -> "Model":

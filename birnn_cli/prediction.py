@@ -18,7 +18,7 @@ from birnn_cli.network import numpy_engine
 from birnn_cli.network.rows import to_rows
 from birnn_cli.numbers import UNSURE_BELOW, Digit, Mark, Number, read_as_one, read_numbers
 from birnn_cli.reader import Reader, decode
-from birnn_cli.reader.geometry import Box
+from birnn_cli.reader.geometry import Box, Pixels
 from birnn_cli.reader.inputs import STDIN, Source, read_source
 from birnn_cli.reader.light import Invert
 from birnn_cli.reader.normalise import SIDE
@@ -27,7 +27,6 @@ from birnn_cli.runs.checkpoint import Checkpoint
 from birnn_cli.text import percent
 
 Status = Literal["ok", "unsure", "no-ink", "error"]
-Pixels = NDArray[np.uint8]
 
 # Pictures that are read together: at most so many files, of about so many bytes. Enough for the network
 # to be efficient, few enough for the first predictions to come soon.

@@ -13,7 +13,8 @@ import pytest
 
 from birnn_cli.data import strokes
 from birnn_cli.runs.checkpoint import Checkpoint, CheckpointMetadata
-from birnn_cli.runs.recipes import RECIPES, RunConfig
+from birnn_cli.runs.config import RunConfig
+from birnn_cli.runs.recipes import RECIPES
 
 TESTS = Path(__file__).parent
 EXAMPLES = TESTS.parent / "examples"

@@ -22,12 +22,11 @@ from birnn_cli.cli.options import (
     option,
 )
 from birnn_cli.cores import limit_reading_threads
+from birnn_cli.data import DEFAULT_SAMPLES
 from birnn_cli.errors import BelowMinimumError
 
 if TYPE_CHECKING:
     from birnn_cli.data.folders import LabelledFolder, Split
-
-DEFAULT_N = 128  # as the notebook does
 
 
 def evaluate(
@@ -37,7 +36,7 @@ def evaluate(
             "Score the first N images.",
             "--samples",
             "-n",
-            default=DEFAULT_N,
+            default=DEFAULT_SAMPLES,
             metavar="N",
             parser=number(int, 1, inf),
         ),
@@ -111,7 +110,7 @@ def evaluate(
         if data.folder is not None:
             _show_folder(data.folder, split, note)
         if samples is None and not whole and split != "all":
-            samples = min(DEFAULT_N, data.size(split))
+            samples = min(DEFAULT_SAMPLES, data.size(split))
         started = time.perf_counter()
         with progress.counting(quiet=quiet) as show_count:
             read = evaluation.read_images(network, data, split, samples, show_count)

@@ -11,7 +11,8 @@ from birnn_cli.optional import PACKAGES
 from birnn_cli.reader.decode import HEIC_ENDINGS
 
 if TYPE_CHECKING:
-    from birnn_cli.prediction import Pixels, Prediction
+    from birnn_cli.prediction import Prediction
+    from birnn_cli.reader.geometry import Pixels
 
 
 MAX_NAMES = 3  # of pictures of which further pages were left out

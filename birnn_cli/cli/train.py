@@ -30,7 +30,7 @@ def train(
     recipe: Annotated[
         RecipeName | None,
         option(
-            "How to learn: notebook, fast or best.",
+            f"How to learn: {', '.join(RECIPES)}.",
             default="notebook",
             metavar="NAME",
             **choice(*RECIPES),

@@ -31,6 +31,13 @@ def probabilities(logits: Float) -> Float:
     return exponentials / exponentials.sum(axis=-1, keepdims=True)  # type: ignore[no-any-return]
 
 
+def log_probabilities(logits: Float) -> NDArray[np.float64]:
+    """The logarithms of the probabilities: the same shape, float64, which tells those near 1 apart."""
+    precise = logits.astype(np.float64)
+    shifted = precise - precise.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))  # type: ignore[no-any-return]
+
+
 def _logits_of_batch(architecture: Architecture, weights: Mapping[str, Float], rows: Float) -> Float:
     """Rows (batch, 28, 28) to logits (batch, num_classes)."""
 

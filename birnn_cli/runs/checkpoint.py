@@ -23,7 +23,8 @@ from safetensors import numpy as safetensors
 
 from birnn_cli.errors import CheckpointError, ConfigError
 from birnn_cli.files import write_atomically
-from birnn_cli.runs.recipes import RunConfig, check_value
+from birnn_cli.runs.config import RunConfig
+from birnn_cli.runs.recipes import check_value
 from birnn_cli.version import __version__
 
 FORMAT = "birnn"

@@ -11,8 +11,8 @@ from birnn_cli.errors import CheckpointError, ConfigError, RunError
 from birnn_cli.files import write_atomically
 from birnn_cli.runs import checkpoint
 from birnn_cli.runs.checkpoint import Checkpoint, CheckpointMetadata
+from birnn_cli.runs.config import RunConfig
 from birnn_cli.runs.metrics import METRICS, read_metrics
-from birnn_cli.runs.recipes import RunConfig
 from birnn_cli.text import percent
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from birnn_cli.data.datasets import STROKES_SIZES, DataSet, default_data_dir, op
 from birnn_cli.data.published import PUBLISHED
 from birnn_cli.errors import RunError
 from birnn_cli.reader import Reader
-from birnn_cli.runs.recipes import RunConfig
+from birnn_cli.runs.config import RunConfig
 from birnn_cli.training.batches import LabelledImages
 
 # The images to train on, and those to validate on.

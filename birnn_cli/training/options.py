@@ -11,8 +11,9 @@ from birnn_cli.errors import ConfigError
 from birnn_cli.reader import Reader
 from birnn_cli.runs import checkpoint
 from birnn_cli.runs.checkpoint import Checkpoint
+from birnn_cli.runs.config import RunConfig
 from birnn_cli.runs.folders import checkpoint_path, refuse_existing_run
-from birnn_cli.runs.recipes import NETWORK_VALUES, RECIPES, Recipe, RecipeName, RunConfig, check_value
+from birnn_cli.runs.recipes import NETWORK_VALUES, RECIPES, Recipe, RecipeName, check_value
 from birnn_cli.training.device import resolve_device, resolve_precision
 from birnn_cli.training.images import DataSets
 from birnn_cli.training.threads import default_threads

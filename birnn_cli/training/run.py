@@ -13,8 +13,8 @@ from birnn_cli.errors import InterruptedRunError
 from birnn_cli.files import sync
 from birnn_cli.runs import checkpoint, folders
 from birnn_cli.runs.checkpoint import Checkpoint, CheckpointMetadata
+from birnn_cli.runs.config import RunConfig
 from birnn_cli.runs.metrics import append_row, open_metrics
-from birnn_cli.runs.recipes import RunConfig
 from birnn_cli.training.distributed import ALONE, Group, local_device
 from birnn_cli.training.images import DataSets, Splits, drawings, sha256
 from birnn_cli.training.loop import StepResult, TrainingLoop, TrainResult

@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 import birnn_cli
+from birnn_cli.data.datasets import NAMES
+from birnn_cli.runs.recipes import RECIPES
 from birnn_cli.version import __version__
 from tests.conftest import child_environment, run_birnn
 
@@ -19,6 +21,12 @@ def test_a_bare_birnn_shows_help_with_examples_and_exits_with_2(tmp_path: Path) 
     assert "birnn predict digit.png" in done.out
     for command in ("train", "eval", "predict"):
         assert command in done.out
+
+
+def test_the_help_of_train_names_every_recipe_and_every_data_set(tmp_path: Path) -> None:
+    help_text = run_birnn("train", "--help", cwd=tmp_path, COLUMNS="1000").out
+    for name in (*RECIPES, *NAMES):
+        assert f" {name}" in help_text, name
 
 
 OLD_CONSOLES = [

@@ -184,6 +184,12 @@ def test_shipped_network_reads_all_real_test_images_alike_in_numpy_and_torch(rea
     assert (found.argmax(axis=1) == labels).mean() > 0.985
 
 
+def test_a_log_probability_is_exact_where_the_probability_is_as_good_as_1_or_0() -> None:
+    logits = np.array([[0, 30], [-200, 800]], np.float32)
+    expected = [[-30 - np.exp(-30.0), -np.exp(-30.0)], [-1000, 0]]
+    np.testing.assert_allclose(numpy_engine.log_probabilities(logits), expected, rtol=1e-2)
+
+
 def test_images_have_the_same_logits_in_batches_of_any_size() -> None:
     architecture = NETWORKS[-1]
     weights, rows = as_numpy(drawn(architecture)), to_rows(strokes.sample("test", 300)[0])

@@ -8,7 +8,8 @@ import numpy as np
 from birnn_cli.evaluation import LabelledLogits, score
 from birnn_cli.report.findings import ReportInput
 from birnn_cli.runs.checkpoint import CheckpointMetadata
-from birnn_cli.runs.recipes import RECIPES, RunConfig
+from birnn_cli.runs.config import RunConfig
+from birnn_cli.runs.recipes import RECIPES
 
 DIGITS = tuple("0123456789")
 

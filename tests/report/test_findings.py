@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from birnn_cli.evaluation import LabelledLogits
-from birnn_cli.runs.recipes import RunConfig
+from birnn_cli.runs.config import RunConfig
 from tests.report.inputs import metadata, random_outputs, report_input, run_config, write_metrics
 
 

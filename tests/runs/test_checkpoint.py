@@ -20,8 +20,9 @@ from birnn_cli.errors import CheckpointError
 from birnn_cli.network import numpy_engine
 from birnn_cli.runs import checkpoint
 from birnn_cli.runs.checkpoint import Checkpoint, CheckpointMetadata
+from birnn_cli.runs.config import RunConfig
 from birnn_cli.runs.folders import SHIPPED
-from birnn_cli.runs.recipes import RECIPES, RunConfig
+from birnn_cli.runs.recipes import RECIPES
 from tests.conftest import TESTS
 
 

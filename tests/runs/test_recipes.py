@@ -1,29 +1,19 @@
-"""The values of a run: checked the same way, in the same words, whichever road they come in by."""
+"""The values of a training: checked the same way, in the same words, whichever road they come in by."""
 
 import json
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from birnn_cli.errors import ConfigError, RunError
 from birnn_cli.runs import folders
-from birnn_cli.runs.recipes import RECIPES, VALUES_ADDED_LATER, Recipe, RunConfig
+from birnn_cli.runs.config import RunConfig
+from birnn_cli.runs.recipes import RECIPES, Recipe
 from birnn_cli.training.options import TrainOptions
 from tests.conftest import run_birnn
+from tests.runs.test_config import described
 
-CONFIG = RunConfig(
-    recipe_name="notebook",
-    recipe=Recipe(),
-    dataset="mnist",
-    classes=tuple("0123456789"),
-    reader="digit",
-    seed=0,
-    device="cpu",
-)
 # A value that each option's parser lets through, and what is said of it.
 REFUSED = [
     ("batch_size", 0, "batch_size is 0, expected a whole number of images from 1 to 1,000,000"),
@@ -46,12 +36,6 @@ OF_ANOTHER_KIND = [
     ("samples", None, "samples is None, expected a whole number"),
     ("readout", ["pool"], "readout is ['pool'], expected one of last, states, pool"),
 ]
-
-
-def described(**recipe: Any) -> dict[str, Any]:
-    """What `config.json` holds, with some values of the recipe replaced."""
-    values = CONFIG.to_dict()
-    return {**values, "recipe": {**values["recipe"], **recipe}}
 
 
 @pytest.mark.parametrize(("name", "value", "message"), REFUSED + OF_ANOTHER_KIND)
@@ -94,37 +78,6 @@ def test_values_that_cannot_work_together_are_refused(values: dict[str, Any], me
             road(values)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        *[("seed", -1), ("seed", 2**31), ("seed", "0"), ("reader", "letters"), ("device", 0)],
-        *[("deterministic", 1), ("classes", []), ("classes", ["a"] * 1001), ("recipe", [1])],
-    ],
-)
-def test_a_description_of_a_wrong_value_is_refused(name: str, value: object) -> None:
-    with pytest.raises(ConfigError, match=name):
-        RunConfig.from_dict({**CONFIG.to_dict(), name: value})
-
-
-@pytest.mark.parametrize("name", [own.name for own in fields(RunConfig)][:7])
-def test_a_description_without_a_value_is_refused(name: str) -> None:
-    values = CONFIG.to_dict()
-    del values[name]
-    with pytest.raises(ConfigError, match=f"{name} is missing"):
-        RunConfig.from_dict(values)
-
-
-def test_only_values_that_came_later_may_be_missing_from_a_recipe() -> None:
-    for name in asdict(Recipe()):
-        values = described()
-        del values["recipe"][name]
-        if name in VALUES_ADDED_LATER:
-            assert RunConfig.from_dict(values) == CONFIG
-        else:
-            with pytest.raises(ConfigError, match=f"{name} is missing"):
-                RunConfig.from_dict(values)
-
-
 def test_a_name_that_is_unknown_is_refused_with_those_that_are_known() -> None:
     for road in (
         lambda: Recipe().override({"lerning_rate": 1.0}),
@@ -133,12 +86,6 @@ def test_a_name_that_is_unknown_is_refused_with_those_that_are_known() -> None:
     ):
         with pytest.raises(ConfigError, match=r"'lerning_rate'.*learning_rate"):
             road()
-
-
-@given(st.sampled_from(sorted(RECIPES)), st.integers(0, 2**31 - 1))
-def test_what_is_written_is_what_is_read(name: str, seed: int) -> None:
-    config = RunConfig(**{**vars(CONFIG), "recipe": RECIPES[name], "recipe_name": name, "seed": seed})  # type: ignore[index]
-    assert RunConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
 def test_the_defaults_are_the_notebooks() -> None:
