@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 from typer._click.exceptions import UsageError
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from birnn_cli.cli import console
 from birnn_cli.cli.evaluate import evaluate
@@ -39,11 +39,28 @@ class Commands(TyperGroup):
         sys.exit(code or 0)
 
 
+class Command(TyperCommand):
+    """A command whose help has its options under headings; to draw panels, Typer loads half of Rich."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options under the headings that they name, in the order in which those come up."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            heading = getattr(param, "rich_help_panel", None)
+            heading = heading or ("Arguments" if param.param_type_name == "argument" else "Options")
+            if record := param.get_help_record(ctx):
+                sections.setdefault(heading, []).append(record)
+        for heading, records in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
 app = typer.Typer(
     cls=Commands,
+    rich_markup_mode=None,
     epilog="Examples:\n\nbirnn train\n\nbirnn eval --all\n\nbirnn predict digit.png\n\n"
     "birnn predict scans/ --json",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     pretty_exceptions_enable=False,
 )
 
@@ -67,8 +84,8 @@ def birnn(
         raise typer.Exit(ExitCode.USAGE)
 
 
-app.command()(train)
-app.command("eval")(evaluate)
-app.command()(predict)
-app.command()(info)
-app.command()(export)
+app.command(cls=Command)(train)
+app.command("eval", cls=Command)(evaluate)
+app.command(cls=Command)(predict)
+app.command(cls=Command)(info)
+app.command(cls=Command)(export)

@@ -42,7 +42,9 @@ def predict(
             **choice("auto", "yes", "no"),
         ),
     ] = "auto",
-    preview: Annotated[bool, flag("Show the 28×28 that the network reads.", "--preview")] = False,
+    preview: Annotated[
+        bool, flag("Show the 28 by 28 pixels that the network reads.", "--preview")
+    ] = False,
     save_input: Annotated[
         Path | None, option("A folder for what the network reads, as PNG.", metavar="DIR")
     ] = None,
@@ -81,7 +83,7 @@ def predict(
     ] = None,
     threads: Threads = None,
     checkpoint: CheckpointPath = None,
-    as_json: Annotated[bool, flag("Print JSON Lines: an object a picture.", "--json")] = False,
+    as_json: Annotated[bool, flag("Print JSON Lines: one object per picture.", "--json")] = False,
     quiet: Annotated[bool, flag("Print no notes.", "--quiet", "-q")] = False,
 ) -> None:
     """Say which digit each picture shows."""

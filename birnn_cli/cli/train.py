@@ -53,7 +53,7 @@ def train(
     reader: Annotated[
         Reader | None,
         option(
-            "How a folder's pictures are read: digit, which finds the digit, or plain 28×28 grey.",
+            "How a folder's pictures are read: digit, which finds the digit, or plain: 28 by 28 grey.",
             default="digit",
             metavar="NAME",
             rich_help_panel=DATA,

@@ -81,7 +81,11 @@ class Recipe:
     """
 
     samples: int = _value(
-        100_000, "Training goes on while steps × batch size is below this.", "images", min=1, max=10**12
+        100_000,
+        "Training goes on while steps times batch size is below this.",
+        "images",
+        min=1,
+        max=10**12,
     )
     batch_size: int = _value(128, "Images per step.", "images", min=1, max=10**6)
     learning_rate: float = _value(1e-3, "The optimizer's, at the schedule's peak.", above=0)
