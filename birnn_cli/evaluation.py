@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from birnn_cli.data.folders import Split
 from birnn_cli.errors import DataError
 from birnn_cli.network import numpy_engine
 from birnn_cli.network.rows import to_rows
+from birnn_cli.numbers import likely_classes, read_again
 from birnn_cli.runs.checkpoint import Checkpoint
 from birnn_cli.text import percent
 
@@ -107,18 +109,17 @@ def read_images(
         logits[batch] = numpy_engine.logits(config.architecture, checkpoint.weights, rows)
         if progress is not None:
             progress(start + len(rows), len(images))
-    if data.read_otherwise is not None:  # as `predict` does, the surer reading is taken
+    if data.read_otherwise is not None:  # as `predict` does: the surer of two readings
+        read = partial(likely_classes, checkpoint)
         others = data.read_otherwise(split, len(images))
         differ = np.flatnonzero((others != images).any(axis=(1, 2)))
-        rows = to_rows(others[differ])
-        other_logits = numpy_engine.logits(config.architecture, checkpoint.weights, rows)
-        confidence = numpy_engine.probabilities(logits[differ]).max(axis=1)
-        is_surer = numpy_engine.probabilities(other_logits).max(axis=1) > confidence
+        likely = read_again(list(images), numpy_engine.probabilities(logits), read)
+        second = list(others[differ])
+        other = read_again(second, read(second), read)
+        is_surer = other.max(axis=1) > likely[differ].max(axis=1)
         images = images.copy()
-        images[differ[is_surer]], logits[differ[is_surer]] = (
-            others[differ[is_surer]],
-            other_logits[is_surer],
-        )
+        images[differ[is_surer]], likely[differ[is_surer]] = others[differ[is_surer]], other[is_surer]
+        logits = np.log(likely.clip(np.finfo(np.float32).tiny))
     return LabelledLogits(images, labels, logits, config.classes)
 
 

@@ -10,10 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from birnn_cli.network import numpy_engine
+from birnn_cli.network.rows import to_rows
 from birnn_cli.reader.geometry import Box, Pixels
-from birnn_cli.reader.normalise import is_normalised, narrow
+from birnn_cli.reader.normalise import SIDE, is_normalised, narrow
 from birnn_cli.reader.pieces import MAX_WIDTH, Group, MarkKind, Piece, Row
 from birnn_cli.reader.read import ReaderStages
+from birnn_cli.runs.checkpoint import Checkpoint
 
 Likely = NDArray[np.float32]  # the probability of each class
 Read = Callable[[Sequence[Pixels]], Likely]  # images to probabilities: (images, classes)
@@ -82,6 +85,13 @@ class Number:
     left_out: bool = False  # whether ink that could be a digit is in none of them
 
 
+def likely_classes(checkpoint: Checkpoint, images: Sequence[Pixels]) -> Likely:
+    """The probability of each class for each image, (images, classes); there may be no image."""
+    rows = to_rows(np.array(images, np.uint8).reshape(-1, SIDE, SIDE))
+    logits = numpy_engine.logits(checkpoint.config.architecture, checkpoint.weights, rows)
+    return numpy_engine.probabilities(logits)
+
+
 def read_as_one(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
     """Each picture read as one digit, with all of its ink: of two ways to read it, the surer."""
     ways = [
@@ -89,7 +99,7 @@ def read_as_one(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
         for stages in pictures
     ]
     images = [way.pixels for each in ways for way in each if way.pixels is not None]
-    likely = iter(_read_again(images, read))
+    likely = iter(read_again(images, read(images), read))
     numbers = []
     for stages, each in zip(pictures, ways, strict=True):
         found = [
@@ -103,17 +113,17 @@ def read_as_one(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
     return numbers
 
 
-def _read_again(images: Sequence[Pixels], read: Read) -> Likely:
-    """Read images, those that are not sure narrower too: the mean of both readings.
+def read_again(images: Sequence[Pixels], likely: Likely, read: Read) -> Likely:
+    """What images were read as, and what was not sure read narrower too: the mean of both readings.
 
-    Some hands write wide. On every set of pictures that it was tried on, the mean is right more often
-    than the first reading, and far less often wrong and sure (examples/results.md).
+    Some hands write wide. On every set of others' digits that it was tried on, the mean is right more
+    often than the first reading, and far less often wrong and sure (examples/results.md).
     """
-    likely = read(images)
     unsure = np.flatnonzero(likely.max(axis=1) < SURE).tolist()
     again = [k for k in unsure if is_normalised(images[k])]  # not clothes, which fill their image
-    likely[again] = (likely[again] + read([narrow(images[k]) for k in again])) / 2
-    return likely
+    mean = likely.copy()
+    mean[again] = (mean[again] + read([narrow(images[k]) for k in again])) / 2
+    return mean
 
 
 def read_numbers(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
@@ -133,7 +143,7 @@ def read_numbers(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
 def _surely(paths: list[Path], read: Read) -> list[Path]:
     """The paths, with those of their digits that are not sure read again."""
     pixels = [digit.piece.pixels for path in paths for digit in path.digits]
-    likely = iter(_read_again(pixels, read))
+    likely = iter(read_again(pixels, read(pixels), read))
     return [
         replace(path, digits=[replace(digit, likely=next(likely)) for digit in path.digits])
         for path in paths

@@ -2,7 +2,7 @@
 
 import heapq
 import sys
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,18 +10,22 @@ from itertools import chain, islice, product
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from birnn_cli.cores import usable_cores
 from birnn_cli.errors import BirnnError, ConfigError
-from birnn_cli.network import numpy_engine
-from birnn_cli.network.rows import to_rows
-from birnn_cli.numbers import UNSURE_BELOW, Digit, Mark, Number, read_as_one, read_numbers
+from birnn_cli.numbers import (
+    UNSURE_BELOW,
+    Digit,
+    Mark,
+    Number,
+    likely_classes,
+    read_as_one,
+    read_numbers,
+)
 from birnn_cli.reader import Reader, decode
 from birnn_cli.reader.geometry import Box, Pixels
 from birnn_cli.reader.inputs import STDIN, Source, read_source
 from birnn_cli.reader.light import Invert
-from birnn_cli.reader.normalise import SIDE
 from birnn_cli.reader.read import ReaderStages
 from birnn_cli.runs.checkpoint import Checkpoint
 from birnn_cli.text import percent
@@ -204,7 +208,7 @@ def _predict_together(checkpoint: Checkpoint, options: Options, chunk: list[Sour
     found = [_read(checkpoint.config.reader, options, source) for source in chunk]
     stages = [each for _, each in found if each is not None]
     find = read_numbers if options.several else read_as_one
-    numbers = iter(find(stages, partial(_likely, checkpoint)))
+    numbers = iter(find(stages, partial(likely_classes, checkpoint)))
     label = partial(_label, checkpoint.config.classes, options)
     return [
         prediction if each is None else label(prediction, next(numbers)) for prediction, each in found
@@ -219,13 +223,6 @@ def _read(reader: Reader, options: Options, source: Source) -> tuple[Prediction,
         return _failed(source, error.code, str(error)), None
     blank = Prediction(source=source._replace(content=None), status="no-ink", num_pages=num_pages)
     return blank, stages
-
-
-def _likely(checkpoint: Checkpoint, images: Sequence[Pixels]) -> NDArray[np.float32]:
-    """The probability of each class for each image, (images, classes); there may be no image."""
-    rows = to_rows(np.array(images, np.uint8).reshape(-1, SIDE, SIDE))
-    logits = numpy_engine.logits(checkpoint.config.architecture, checkpoint.weights, rows)
-    return numpy_engine.probabilities(logits)
 
 
 def _failed(source: Source, code: str, message: str) -> Prediction:

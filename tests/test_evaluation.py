@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import birnn_cli as birnn
+from birnn_cli.data import strokes
 from birnn_cli.data.datasets import DataSet
 from birnn_cli.evaluation import calibration_error, read_images, score, wilson_interval
 from birnn_cli.network import numpy_engine
@@ -94,4 +96,24 @@ def test_of_two_readings_of_an_image_the_surer_one_is_scored() -> None:
     read = read_images(shipped, data, "test")
     assert np.array_equal(read.images, np.stack([digit] * 3))
     expected = numpy_engine.logits(shipped.config.architecture, shipped.weights, to_rows(read.images))
-    assert np.allclose(read.logits, expected, atol=1e-5)
+    likely = numpy_engine.probabilities(read.logits)
+    assert np.allclose(likely, numpy_engine.probabilities(expected), atol=1e-5)
+
+
+def test_the_images_of_a_folder_are_scored_as_predict_reads_them() -> None:
+    """Also those that are not sure, which are read once more."""
+    model = birnn.load()
+    images, labels = strokes.sample("pictures", 200)
+    data = DataSet(
+        name="pictures",
+        classes=model.classes,
+        reader="digit",
+        size=lambda split: 200,
+        read=lambda split, samples, mixed: (images, labels),
+        read_otherwise=lambda split, samples: images,
+    )
+    read = read_images(checkpoint.load(folders.SHIPPED), data, "test")
+    likely = numpy_engine.probabilities(read.logits).max(axis=1)
+    assert (likely < 0.9).any()
+    predicted = [float(each.probability or 0) for each in model.predict(list(images))]
+    assert np.allclose(likely, predicted, atol=1e-4)

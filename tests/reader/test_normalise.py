@@ -9,7 +9,7 @@ from PIL import Image
 from birnn_cli.data import strokes
 from birnn_cli.data.datasets import open_data_set
 from birnn_cli.reader import read
-from birnn_cli.reader.normalise import centre_by_mass, is_normalised
+from birnn_cli.reader.normalise import centre_by_mass, is_normalised, narrow
 from tests.reader.pictures import DIGIT, encode, likeness
 
 
@@ -54,3 +54,17 @@ def test_the_centre_of_mass_is_brought_to_pixel_14() -> None:
     box = np.roll(box, 5, axis=2)  # centre of mass (10.0, 9.0): offset 6
     rows, columns = np.nonzero(centre_by_mass(box)[0])
     assert (rows.min(), columns.min()) == (9, 7 + 6)
+
+
+@pytest.mark.parametrize(("height", "width"), [(20, 10), (10, 20), (16, 20)])
+def test_narrowed_ink_is_four_fifths_as_wide_for_its_height_and_its_longer_side_stays(
+    height: int, width: int
+) -> None:
+    image = np.zeros((28, 28), np.uint8)
+    top, left = (28 - height) // 2, (28 - width) // 2
+    image[top : top + height, left : left + width] = 255
+    ink = narrow(image).astype(float) / 255
+    found_height, found_width = ink.sum(axis=0).max(), ink.sum(axis=1).max()
+    assert found_width / found_height == pytest.approx(0.8 * width / height, rel=0.03)
+    assert max(found_height, found_width) == pytest.approx(max(height, width), rel=0.03)
+    assert np.allclose(ink, ink[::-1, ::-1], atol=0.02)  # the centre stays
