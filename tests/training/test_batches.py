@@ -164,4 +164,5 @@ def test_the_shares_of_a_batch_make_up_the_batch(
         share = slice(rank, None, size)
         own = batch(Batches(recipe, 3, CPU, (IMAGES, LABELS), mixed, share), step)
         assert torch.equal(own[1], labels[share])
-        torch.testing.assert_close(own[0], rows[share])
+        # Sums in another order differ in their last bits, and sharpening multiplies that by up to six.
+        torch.testing.assert_close(own[0], rows[share], rtol=0, atol=1e-4)
