@@ -108,7 +108,10 @@ class Prediction(Labelled):
             f", {_in_a_line(other.label)} ({percent(other.probability)})" for other in others
         )
         digits = best.label.replace("\n", "")
-        left_out = [f"{mark.kind} after {digits[: mark.after]}" for mark in self.marks if mark.after]
+        left_out = [
+            f"{mark.kind} after {digits[: mark.after]}" if mark.after else f"{mark.kind} before {digits}"
+            for mark in self.marks
+        ]
         return line + (f"; left out: {', '.join(left_out)}" if left_out else "")
 
     def __repr__(self) -> str:

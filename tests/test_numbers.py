@@ -183,3 +183,13 @@ def test_what_is_not_sure_is_read_again_narrower_and_the_mean_counts() -> None:
     first = np.array([[0.6, 0.4], [0.99, 0.01]], np.float32)
     np.testing.assert_allclose(read_again(images, first, read), [[0.4, 0.6], [0.99, 0.01]], atol=1e-6)
     assert len(asked) == 1 and np.array_equal(asked[0], narrow(images[0]))
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_a_dash_before_or_after_the_digits_is_named_in_text(side: str, model: birnn.Model) -> None:
+    ink = row("352", gap=30)
+    columns = np.flatnonzero(ink.any(axis=0))
+    at = columns[0] - 45 if side == "before" else columns[-1] + 15
+    ink[67:74, at : at + 30] = 255
+    found = model.predict(on_paper(ink), several=True)
+    assert str(found).endswith(f"%); left out: dash {side} 352")
