@@ -40,6 +40,9 @@ def check_numbers(text: dict[str, str]) -> None:
     assert 300 < with_bias / without < 5000
     assert large > 10
     assert trained_size > with_bias
+    swapped = {part: float(size) for size, part in re.findall(r"(?m)^ +(\S+)  (.*)$", text["swap"])}
+    assert swapped["the trained biases"] < 2 * swapped["nothing else"]
+    assert swapped["the trained recurrent weights"] > 3 * swapped["nothing else"]
 
 
 def test_the_lesson_as_kept_has_the_outputs_that_its_text_names_and_nothing_of_the_machine() -> None:
