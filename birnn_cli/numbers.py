@@ -114,13 +114,15 @@ def read_as_one(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
 
 
 def read_again(images: Sequence[Pixels], likely: Likely, read: Read) -> Likely:
-    """What images were read as, and what was not sure read narrower too: the mean of both readings.
+    """The probabilities of images, averaged with those of a narrower reading where they are not sure.
 
-    Some hands write wide. On every set of others' digits that it was tried on, the mean is right more
-    often than the first reading, and far less often wrong and sure (examples/results.md).
+    `likely` is the first reading. Some hands write wide: how much the second one helps is measured in
+    examples/results.md.
     """
     unsure = np.flatnonzero(likely.max(axis=1) < SURE).tolist()
     again = [k for k in unsure if is_normalised(images[k])]  # not clothes, which fill their image
+    if not again:
+        return likely
     mean = likely.copy()
     mean[again] = (mean[again] + read([narrow(images[k]) for k in again])) / 2
     return mean
@@ -129,10 +131,11 @@ def read_again(images: Sequence[Pixels], likely: Likely, read: Read) -> Likely:
 def read_numbers(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
     """The number in each picture, given what the reader made of it."""
     pictures = [stages.in_windows or stages for stages in pictures]
-    read = _once(read)
+    read = _cached(read)
     one_digit = [stages for stages in pictures if stages.num_digits == 1]
     as_one = iter(read_as_one(one_digit, read))
-    paths = iter(_surely(read_rows([row for stages in pictures for row in stages.rows], read), read))
+    rows = [row for stages in pictures for row in stages.rows]
+    paths = iter(_read_unsure_again(read_rows(rows, read), read))
     numbers = []
     for stages in pictures:
         number = _number(stages, [next(paths) for _ in stages.rows])
@@ -140,8 +143,8 @@ def read_numbers(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
     return numbers
 
 
-def _surely(paths: list[Path], read: Read) -> list[Path]:
-    """The paths, with those of their digits that are not sure read again."""
+def _read_unsure_again(paths: list[Path], read: Read) -> list[Path]:
+    """The paths, with those of their digits that are not sure read again, narrower."""
     pixels = [digit.piece.pixels for path in paths for digit in path.digits]
     likely = iter(read_again(pixels, read(pixels), read))
     return [
@@ -150,16 +153,18 @@ def _surely(paths: list[Path], read: Read) -> list[Path]:
     ]
 
 
-def _once(read: Read) -> Read:
-    """Read each image once, however often it is asked for."""
+def _cached(read: Read) -> Read:
+    """The same reading, computed once for each image, however often it is asked for."""
     known: dict[bytes, Likely] = {}
 
     def look_up(images: Sequence[Pixels]) -> Likely:
+        if not images:
+            return read(images)
         names = [image.tobytes() for image in images]
         new = {name: image for name, image in zip(names, images, strict=True) if name not in known}
-        found = read(list(new.values()))
-        known.update(zip(new, found, strict=True))
-        return np.array([known[name] for name in names], np.float32).reshape(-1, found.shape[1])
+        if new:
+            known.update(zip(new, read(list(new.values())), strict=True))
+        return np.array([known[name] for name in names], np.float32)
 
     return look_up
 

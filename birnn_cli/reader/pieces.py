@@ -173,9 +173,9 @@ def _follow(steps: NDArray[np.int8], x: int) -> Columns:
 
 
 def find_rows(contrast: FloatImage, found: StrongInk) -> list[Row]:
-    """The rows of digits in a picture, from top to bottom, given how much it differs from the paper.
+    """The rows of digits in a picture, from top to bottom.
 
-    And which of its pixels may be ink.
+    `contrast` says how much each pixel differs from the paper, `found` which of them may be ink.
     """
     mask, strong, levels = found
     mask = remove_rules(mask)
