@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from birnn_cli.data.datasets import DataSet
 from birnn_cli.data.folders import Split
+from birnn_cli.digits import likely_classes, read_surest
 from birnn_cli.errors import DataError
 from birnn_cli.network import numpy_engine
 from birnn_cli.network.rows import to_rows
-from birnn_cli.numbers import likely_classes, read_again
 from birnn_cli.runs.checkpoint import Checkpoint
 from birnn_cli.text import percent
 
@@ -102,24 +102,24 @@ def read_images(
     images, labels = data.load(split, samples, mixed=True)
     numbers = {name: number for number, name in enumerate(config.classes)}
     labels = np.array([numbers.get(name, -1) for name in data.classes])[labels]  # -1 is of no image
+    seconds = None if data.second_readings is None else data.second_readings(split, len(images))
+    images = images if seconds is None else images.copy()
+    read = partial(likely_classes, checkpoint)
     logits = np.empty((len(images), len(config.classes)), np.float32)
     for start in range(0, len(images), numpy_engine.BATCH_SIZE):
         batch = slice(start, start + numpy_engine.BATCH_SIZE)
-        rows = to_rows(images[batch])
-        logits[batch] = numpy_engine.logits(config.architecture, checkpoint.weights, rows)
+        if seconds is None:
+            rows = to_rows(images[batch])
+            logits[batch] = numpy_engine.logits(config.architecture, checkpoint.weights, rows)
+        else:  # as `predict` reads them
+            pairs = zip(images[batch], seconds[batch], strict=True)
+            ways = [[one] if np.array_equal(one, other) else [one, other] for one, other in pairs]
+            surest = read_surest(ways, read)
+            images[batch] = [each[way] for each, (way, _) in zip(ways, surest, strict=True)]
+            likely = np.stack([likely for _, likely in surest])
+            logits[batch] = np.log(likely.clip(np.finfo(np.float32).tiny))
         if progress is not None:
-            progress(start + len(rows), len(images))
-    if data.read_otherwise is not None:  # as `predict` does: the surer of two readings
-        read = partial(likely_classes, checkpoint)
-        others = data.read_otherwise(split, len(images))
-        differ = np.flatnonzero((others != images).any(axis=(1, 2)))
-        likely = read_again(list(images), numpy_engine.probabilities(logits), read)
-        second = list(others[differ])
-        other = read_again(second, read(second), read)
-        is_surer = other.max(axis=1) > likely[differ].max(axis=1)
-        images = images.copy()
-        images[differ[is_surer]], likely[differ[is_surer]] = others[differ[is_surer]], other[is_surer]
-        logits = np.log(likely.clip(np.finfo(np.float32).tiny))
+            progress(min(batch.stop, len(images)), len(images))
     return LabelledLogits(images, labels, logits, config.classes)
 
 

@@ -4,34 +4,21 @@ The network reads every plausible piece, and is unsure of parts of digits and of
 of the idea: LeCun and others, "Gradient-based learning applied to document recognition" (1998).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from birnn_cli.network import numpy_engine
-from birnn_cli.network.rows import to_rows
+from birnn_cli.digits import UNSURE_BELOW, Likely, Read, read_again, read_surest
 from birnn_cli.reader.geometry import Box, Pixels
-from birnn_cli.reader.normalise import SIDE, is_normalised, narrow
-from birnn_cli.reader.pieces import MAX_WIDTH, Group, MarkKind, Piece, Row
+from birnn_cli.reader.pieces import MAX_WIDTH, InkGroup, MarkKind, Piece, Row
 from birnn_cli.reader.read import ReaderStages
-from birnn_cli.runs.checkpoint import Checkpoint
 
-Likely = NDArray[np.float32]  # the probability of each class
-Read = Callable[[Sequence[Pixels]], Likely]  # images to probabilities: (images, classes)
-
-SURE = 0.98  # probability from which one reading of a digit is enough
 CLEAR = 0.95  # probability from which ink that stands alone is a digit, and is not cut
 USUAL_WIDTH = 1.2  # of the widest usual digit, in heights of the row
 WIDTH_COST = 3.0  # of that much more width, in natural logarithms of probability
 MAX_TEXTS = 8  # likeliest beginnings of a number that are gone on with
 CROSSED_COST = 0.3  # of a cut through so much ink, likewise
-
-
-# A label less probable than this is not to be trusted. On MNIST's 5,000 validation images, fewer than
-# one in a hundred of the shipped model's labels are.
-UNSURE_BELOW = 0.85
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,47 +72,22 @@ class Number:
     left_out: bool = False  # whether ink that could be a digit is in none of them
 
 
-def likely_classes(checkpoint: Checkpoint, images: Sequence[Pixels]) -> Likely:
-    """The probability of each class for each image, (images, classes); there may be no image."""
-    rows = to_rows(np.array(images, np.uint8).reshape(-1, SIDE, SIDE))
-    logits = numpy_engine.logits(checkpoint.config.architecture, checkpoint.weights, rows)
-    return numpy_engine.probabilities(logits)
-
-
 def read_as_one(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
     """Each picture read as one digit, with all of its ink: of two ways to read it, the surer."""
     ways = [
-        [each for each in (stages, stages.second) if each is not None and each.pixels is not None]
+        [(each, each.pixels) for each in (stages, stages.second) if each and each.pixels is not None]
         for stages in pictures
     ]
-    images = [way.pixels for each in ways for way in each if way.pixels is not None]
-    likely = iter(read_again(images, read(images), read))
+    surest = iter(read_surest([[pixels for _, pixels in each] for each in ways if each], read))
     numbers = []
     for stages, each in zip(pictures, ways, strict=True):
-        found = [
-            Number(way, [Digit(0, way.ink_box, way.pixels, next(likely))])
-            for way in each
-            if way.pixels is not None
-        ]
-        numbers.append(
-            max(found, key=lambda number: number.digits[0].probability, default=Number(stages, []))
-        )
+        if not each:
+            numbers.append(Number(stages, []))
+            continue
+        number, likely = next(surest)
+        way, pixels = each[number]
+        numbers.append(Number(way, [Digit(0, way.ink_box, pixels, likely)]))
     return numbers
-
-
-def read_again(images: Sequence[Pixels], likely: Likely, read: Read) -> Likely:
-    """The probabilities of images, averaged with those of a narrower reading where they are not sure.
-
-    `likely` is the first reading. Some hands write wide: how much the second one helps is measured in
-    examples/results.md.
-    """
-    unsure = np.flatnonzero(likely.max(axis=1) < SURE).tolist()
-    again = [k for k in unsure if is_normalised(images[k])]  # not clothes, which fill their image
-    if not again:
-        return likely
-    mean = likely.copy()
-    mean[again] = (mean[again] + read([narrow(images[k]) for k in again])) / 2
-    return mean
 
 
 def read_numbers(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
@@ -226,14 +188,14 @@ def read_rows(rows: Sequence[Row], read: Read) -> list[Path]:
     return paths
 
 
-def _runs(row: Row, known: dict[int, ReadPiece]) -> list[ReadPiece | Group]:
+def _runs(row: Row, known: dict[int, ReadPiece]) -> list[ReadPiece | InkGroup]:
     """A row from left to right: digits that are clear, and ink that is to be cut."""
-    runs: list[ReadPiece | Group] = []
+    runs: list[ReadPiece | InkGroup] = []
     for group in row.groups:
         whole = known[id(group)]
         if whole.likely.max() >= CLEAR and whole.piece.size[0] <= USUAL_WIDTH:
             runs.append(whole)
-        elif runs and isinstance(before := runs[-1], Group) and before.is_near(group):
+        elif runs and isinstance(before := runs[-1], InkGroup) and before.is_near(group):
             runs[-1] = before.joined(group, row.contrast)
         else:
             runs.append(group)

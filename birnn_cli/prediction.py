@@ -12,16 +12,9 @@ from typing import Literal, get_args
 import numpy as np
 
 from birnn_cli.cores import usable_cores
+from birnn_cli.digits import UNSURE_BELOW, likely_classes
 from birnn_cli.errors import BirnnError, ConfigError
-from birnn_cli.numbers import (
-    UNSURE_BELOW,
-    Digit,
-    Mark,
-    Number,
-    likely_classes,
-    read_as_one,
-    read_numbers,
-)
+from birnn_cli.numbers import Digit, Mark, Number, read_as_one, read_numbers
 from birnn_cli.reader import Reader, decode
 from birnn_cli.reader.geometry import Box, Pixels
 from birnn_cli.reader.inputs import STDIN, Source, read_source

@@ -91,7 +91,7 @@ def test_of_two_readings_of_an_image_the_surer_one_is_scored() -> None:
         reader="digit",
         size=lambda split: 3,
         read=lambda split, samples, mixed: (first, np.ones(3, np.int64)),
-        read_otherwise=lambda split, samples: second,
+        second_readings=lambda split, samples: second,
     )
     read = read_images(shipped, data, "test")
     assert np.array_equal(read.images, np.stack([digit] * 3))
@@ -110,7 +110,7 @@ def test_the_images_of_a_folder_are_scored_as_predict_reads_them() -> None:
         reader="digit",
         size=lambda split: 200,
         read=lambda split, samples, mixed: (images, labels),
-        read_otherwise=lambda split, samples: images,
+        second_readings=lambda split, samples: images,
     )
     read = read_images(checkpoint.load(folders.SHIPPED), data, "test")
     likely = numpy_engine.probabilities(read.logits).max(axis=1)

@@ -32,7 +32,7 @@ FLOORS = [
     {"reader"},
     {"data"},
     {"runs"},
-    {"prediction", "numbers", "evaluation", "explanation", "training"},
+    {"prediction", "digits", "numbers", "evaluation", "explanation", "training"},
     {"model"},
     {"__init__"},
     {"report", "export"},

@@ -1,16 +1,11 @@
 """Whole numbers are cut where they read best, and say when that is unsure."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 import birnn_cli as birnn
-from birnn_cli.data import strokes
-from birnn_cli.numbers import ReadPiece, best_path, read_again
-from birnn_cli.reader.normalise import narrow
+from birnn_cli.numbers import ReadPiece, best_path
 from birnn_cli.reader.pieces import Piece
 from tests.numbers import counter, digit, on_paper, row
 
@@ -170,19 +165,6 @@ def test_one_digit_is_read_as_without_several(label: int, model: birnn.Model) ->
         several.probability,
         several.status,
     )
-
-
-def test_what_is_not_sure_is_read_again_narrower_and_the_mean_counts() -> None:
-    images = list(strokes.sample("pictures", 2)[0])
-    asked: list[NDArray[np.uint8]] = []
-
-    def read(again: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        asked.extend(again)
-        return np.array([[0.2, 0.8]] * len(again), np.float32)
-
-    first = np.array([[0.6, 0.4], [0.99, 0.01]], np.float32)
-    np.testing.assert_allclose(read_again(images, first, read), [[0.4, 0.6], [0.99, 0.01]], atol=1e-6)
-    assert len(asked) == 1 and np.array_equal(asked[0], narrow(images[0]))
 
 
 @pytest.mark.parametrize("side", ["before", "after"])

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from birnn_cli import numbers, prediction
+from birnn_cli import digits, prediction
 from birnn_cli.data import strokes
 from birnn_cli.errors import ConfigError
 from birnn_cli.prediction import (
@@ -227,7 +227,7 @@ def test_a_fault_of_the_reader_on_one_picture_is_an_error_in_its_place(
 def test_a_fault_of_the_network_on_one_picture_is_an_error_in_its_place(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    normal = numbers.to_rows
+    normal = digits.to_rows
 
     def fail(images: np.ndarray) -> np.ndarray:
         if (images == deadly).all((1, 2)).any():
@@ -237,7 +237,7 @@ def test_a_fault_of_the_network_on_one_picture_is_an_error_in_its_place(
     network = checkpoint.load(folders.SHIPPED)
     sources = [Source(str(folder / "0" / f"000{k}.png")) for k in range(3)]
     deadly = [each.pixels for each in predict(network, sources)][1]
-    monkeypatch.setattr(numbers, "to_rows", fail)
+    monkeypatch.setattr(digits, "to_rows", fail)
     found = list(predict(network, sources))
     assert [each.status == "error" for each in found] == [False, True, False]
     assert found[1].error == ("internal", "it cannot be read: MemoryError('no memory for 7 GiB')")

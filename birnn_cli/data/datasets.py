@@ -38,7 +38,7 @@ class DataSet:
     read: Callable[[Split, int, bool], tuple[Images, Labels]]
     folder: LabelledFolder | None = None  # what was found in it, for a folder
     # For a folder, another plausible reading of each of its first n images, mixed, or the same again.
-    read_otherwise: Callable[[Split, int], Images] | None = None
+    second_readings: Callable[[Split, int], Images] | None = None
 
     def load(
         self, split: Split, samples: int | None = None, *, mixed: bool = False
@@ -156,7 +156,7 @@ def _open_folder(name: str, reader: Reader) -> DataSet:
         size=lambda split: len(folder.split(split)),
         read=read,
         folder=folder,
-        read_otherwise=lambda split, samples: read_files(split, samples, True)[1],
+        second_readings=lambda split, samples: read_files(split, samples, True)[1],
     )
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from birnn_cli.data import published
+from birnn_cli.digits import UNSURE_BELOW
 from birnn_cli.errors import ConfigError
-from birnn_cli.numbers import UNSURE_BELOW
 from birnn_cli.runs.checkpoint import Checkpoint
 
 PARTS = Path(__file__).parent

@@ -53,7 +53,7 @@ class Piece:
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class InkGroup:
     """Connected ink, and parts above one another: one digit, several that touch, or a part of one."""
 
     box: Box  # in pixels of the contrast
@@ -118,11 +118,11 @@ class Group:
             crossed.append(float(total[x]))
         return [*cuts, np.full(rows, columns, np.int32)], [*crossed, 0.0]
 
-    def is_near(self, other: "Group") -> bool:
+    def is_near(self, other: "InkGroup") -> bool:
         """Whether the next group may hold more of the same digit."""
         return other.box[0] - self.box[2] <= NEAR * self.height
 
-    def joined(self, other: "Group", contrast: FloatImage) -> "Group":
+    def joined(self, other: "InkGroup", contrast: FloatImage) -> "InkGroup":
         """This group and another one as one."""
         left, top = (min(self.box[k], other.box[k]) for k in (0, 1))
         right, bottom = (max(self.box[k], other.box[k]) for k in (2, 3))
@@ -130,7 +130,7 @@ class Group:
         for each in (self, other):
             x, y = each.box[0] - left, each.box[1] - top
             ink[y : y + each.ink.shape[0], x : x + each.ink.shape[1]] |= each.ink
-        return Group((left, top, right, bottom), contrast[top:bottom, left:right], ink, self.height)
+        return InkGroup((left, top, right, bottom), contrast[top:bottom, left:right], ink, self.height)
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class Row:
     """Digits side by side: groups of ink from left to right, with paper between them."""
 
     contrast: FloatImage  # of the whole picture
-    groups: list[Group]
+    groups: list[InkGroup]
     marks: list[InkMark] = field(default_factory=list)
     left_out: bool = False  # whether ink beside them could be a digit, and is in no group
 
@@ -239,7 +239,7 @@ def _row(
         MIN_HEIGHT * usual <= bottom - top <= MAX_WIDTH * usual and low <= (top + bottom) / 2 <= high
         for _, top, _, bottom in left_out
     )
-    groups: list[Group] = []
+    groups: list[InkGroup] = []
     marks: list[InkMark] = []
     for members in _above_one_another(parts, stats):
         left, top = stats[members, :2].min(axis=0)
@@ -247,7 +247,7 @@ def _row(
         box: Box = (int(left), int(top), int(right), int(bottom))
         if bottom - top >= MIN_HEIGHT * usual:
             ink = np.isin(labels[top:bottom, left:right], members)
-            groups.append(Group(box, contrast[top:bottom, left:right], ink, usual))
+            groups.append(InkGroup(box, contrast[top:bottom, left:right], ink, usual))
             continue
         is_flat = right - left > 1.5 * (bottom - top)
         is_point = max(right - left, bottom - top) <= MAX_POINT * usual and not is_flat
@@ -267,7 +267,7 @@ def _of_page(stats: NDArray[np.int64], shape: tuple[int, ...]) -> Mask:
 
 
 def _same_rows(parts: NDArray[np.int64], stats: NDArray[np.int64]) -> list[list[int]]:
-    """Group parts into rows: each overlaps in height with one of the two before it."""
+    """InkGroup parts into rows: each overlaps in height with one of the two before it."""
     left, top, _, height, _ = stats.T
 
     def is_beside(one: int, other: int) -> bool:
@@ -283,7 +283,7 @@ def _same_rows(parts: NDArray[np.int64], stats: NDArray[np.int64]) -> list[list[
 
 
 def _above_one_another(parts: list[int], stats: NDArray[np.int64]) -> list[list[int]]:
-    """Group parts whose columns overlap, from left to right."""
+    """InkGroup parts whose columns overlap, from left to right."""
     left = stats[:, 0]
     right = left + stats[:, 2]
     groups: list[list[int]] = []

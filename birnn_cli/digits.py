@@ -1,0 +1,55 @@
+"""What the network says that an image of one digit shows, and how sure it must be."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from birnn_cli.network import numpy_engine
+from birnn_cli.network.rows import to_rows
+from birnn_cli.reader.geometry import Pixels
+from birnn_cli.reader.normalise import SIDE, is_normalised, narrow
+from birnn_cli.runs.checkpoint import Checkpoint
+
+Likely = NDArray[np.float32]  # the probability of each class
+Read = Callable[[Sequence[Pixels]], Likely]  # images to probabilities: (images, classes)
+
+SURE = 0.98  # probability from which one reading of a digit is enough
+# A label less probable than this is not to be trusted. On MNIST's 5,000 validation images, fewer than
+# one in a hundred of the shipped model's labels are.
+UNSURE_BELOW = 0.85
+
+
+def likely_classes(checkpoint: Checkpoint, images: Sequence[Pixels]) -> Likely:
+    """The probability of each class for each image, (images, classes); there may be no image."""
+    rows = to_rows(np.array(images, np.uint8).reshape(-1, SIDE, SIDE))
+    logits = numpy_engine.logits(checkpoint.config.architecture, checkpoint.weights, rows)
+    return numpy_engine.probabilities(logits)
+
+
+def read_again(images: Sequence[Pixels], likely: Likely, read: Read) -> Likely:
+    """The probabilities of images, averaged with those of a narrower reading where they are not sure.
+
+    `likely` is the first reading. Some hands write wide: how much the second one helps is measured in
+    examples/results.md.
+    """
+    unsure = np.flatnonzero(likely.max(axis=1) < SURE).tolist()
+    again = [k for k in unsure if is_normalised(images[k])]  # not clothes, which fill their image
+    if not again:
+        return likely
+    mean = likely.copy()
+    mean[again] = (mean[again] + read([narrow(images[k]) for k in again])) / 2
+    return mean
+
+
+def read_surest(pictures: Sequence[Sequence[Pixels]], read: Read) -> list[tuple[int, Likely]]:
+    """For each picture, which of the images that it may be is read most surely, and as what.
+
+    A picture has one image or more.
+    """
+    images = [image for ways in pictures for image in ways]
+    likely = iter(read_again(images, read(images), read))
+    return [
+        max(enumerate([next(likely) for _ in ways]), key=lambda way: float(way[1].max()))
+        for ways in pictures
+    ]
