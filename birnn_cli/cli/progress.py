@@ -12,7 +12,7 @@ from birnn_cli.text import percent, printable
 if TYPE_CHECKING:
     from rich.progress import Progress, TimeRemainingColumn
 
-    from birnn_cli.data.download import Report
+    from birnn_cli.data.download import ProgressCallback
     from birnn_cli.training.loop import StepResult
     from birnn_cli.training.run import Run
 
@@ -60,14 +60,14 @@ def _display(*columns: Any, quiet: bool = False, **settings: Any) -> "Iterator[P
 
 
 @contextmanager
-def _bar(*columns: Any, quiet: bool) -> "Iterator[Report]":
+def _bar(*columns: Any, quiet: bool) -> "Iterator[ProgressCallback]":
     """A live display, visible from the first count on; yields a function to update it."""
     with _display(*columns, quiet=quiet, transient=True) as progress:
         task = progress.add_task("", visible=False)
         yield lambda done, total: progress.update(task, completed=done, total=total, visible=done > 0)
 
 
-def download(*, quiet: bool) -> "AbstractContextManager[Report]":
+def download(*, quiet: bool) -> "AbstractContextManager[ProgressCallback]":
     """A live display of a download; its function takes bytes done, and in all."""
     from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
 
@@ -76,7 +76,7 @@ def download(*, quiet: bool) -> "AbstractContextManager[Report]":
     )
 
 
-def counting(*, quiet: bool) -> "AbstractContextManager[Report]":
+def counting(*, quiet: bool) -> "AbstractContextManager[ProgressCallback]":
     """A live count of images read; its function takes images done, and in all."""
     from rich.progress import BarColumn, TextColumn
 

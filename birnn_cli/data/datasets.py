@@ -13,7 +13,7 @@ import numpy as np
 import platformdirs
 
 from birnn_cli.data import strokes
-from birnn_cli.data.download import Report, download
+from birnn_cli.data.download import ProgressCallback, download
 from birnn_cli.data.folders import LabelledFolder, Split, find_labelled, read_labelled
 from birnn_cli.data.published import PUBLISHED, Images, Labels
 from birnn_cli.errors import DataError, DataUnavailableError
@@ -79,7 +79,7 @@ def default_data_dir(note: Callable[[str], None] = lambda message: None) -> Path
 
 
 def open_data_set(
-    name: str, data_dir: Path, reader: Reader | None = None, report: Report | None = None
+    name: str, data_dir: Path, reader: Reader | None = None, progress: ProgressCallback | None = None
 ) -> DataSet:
     """Find one of NAMES, which is downloaded when it is not on disk, or a folder of labelled images.
 
@@ -100,7 +100,7 @@ def open_data_set(
     missing = [file for file in files if not file.exists()]
     if len(missing) == len(files):
         try:
-            download(name, published.folder, data_dir, report)
+            download(name, published.folder, data_dir, progress)
         except DataUnavailableError as error:
             places = " and ".join(map(str, published.folders(data_dir)))
             raise DataUnavailableError(
@@ -161,7 +161,11 @@ def _open_folder(name: str, reader: Reader) -> DataSet:
 
 
 def open_or_fall_back(
-    name: str, data_dir: Path, reader: Reader | None, report: Report | None, warn: Callable[[str], None]
+    name: str,
+    data_dir: Path,
+    reader: Reader | None,
+    progress: ProgressCallback | None,
+    warn: Callable[[str], None],
 ) -> DataSet:
     """Find a data set to train on, as `open_data_set` does; `auto` is MNIST, or strokes without MNIST.
 
@@ -169,14 +173,14 @@ def open_or_fall_back(
     is not read. Raises a DataError also for a folder with a class of which there is no training image.
     """
     if name != "auto":
-        data = open_data_set(name, data_dir, reader, report)
+        data = open_data_set(name, data_dir, reader, progress)
         if data.folder is not None:
             for line in data.folder.left_out:
                 warn(line)
             data.folder.check_for_training()
         return data
     try:
-        return open_data_set("mnist", data_dir, reader, report)
+        return open_data_set("mnist", data_dir, reader, progress)
     except DataUnavailableError as error:
         warn(f"{error}. Training on strokes instead: digits that birnn draws itself")
         return open_data_set("strokes", data_dir)

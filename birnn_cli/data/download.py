@@ -15,8 +15,8 @@ from birnn_cli.errors import DataUnavailableError
 
 SECONDS_WITHOUT_ANSWER = 10.0  # seconds without any new byte after which a download is given up
 
-# Called with the bytes of the current file that have arrived, and its size in bytes where that is known.
-Report = Callable[[int, int | None], None]
+# Called with how much is done (bytes of a file, or images) and, where it is known, how much there is.
+ProgressCallback = Callable[[int, int | None], None]
 
 
 @dataclass
@@ -39,7 +39,7 @@ class _Transfer:
         self.last_received_at = time.monotonic()
 
 
-def download(name: str, folder: str, data_dir: Path, report: Report | None = None) -> None:
+def download(name: str, folder: str, data_dir: Path, progress: ProgressCallback | None = None) -> None:
     """Download a data set with torchvision into `data_dir/folder`, or raise a DataUnavailableError.
 
     The files arrive in a temporary folder; only complete ones are moved to their place, and none is
@@ -55,8 +55,8 @@ def download(name: str, folder: str, data_dir: Path, report: Report | None = Non
         worker.start()
         while worker.is_alive():
             worker.join(0.1)
-            if report is not None:
-                report(transfer.received, transfer.total)
+            if progress is not None:
+                progress(transfer.received, transfer.total)
             silence = time.monotonic() - transfer.last_received_at
             if worker.is_alive() and silence > SECONDS_WITHOUT_ANSWER:
                 raise TimeoutError(f"no answer for {SECONDS_WITHOUT_ANSWER:.0f} seconds")

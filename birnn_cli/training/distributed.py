@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Group:
+class ProcessGroup:
     """Processes that do the same work, each on its part of every batch.
 
     `rank` is the number of this process, of `size`, from 0: the leader, which alone prints and writes.
@@ -107,7 +107,7 @@ class Group:
         return network if self.size == 1 else nn.parallel.DistributedDataParallel(network)
 
 
-ALONE = Group()
+ALONE = ProcessGroup()
 
 
 def _exchange_device() -> str:
@@ -128,7 +128,7 @@ def local_device(device: torch.device) -> torch.device:
 
 
 @contextmanager
-def joined_group(device: str | None) -> Iterator[Group]:
+def joined_group(device: str | None) -> Iterator[ProcessGroup]:
     """The group that `torchrun` started this process in, until the end; `device` is that of --device.
 
     Raises:
@@ -154,7 +154,7 @@ def joined_group(device: str | None) -> Iterator[Group]:
     finally:
         os.dup2(stdout, 1)
         os.close(stdout)
-    group = Group(rank, size, store)
+    group = ProcessGroup(rank, size, store)
     try:
         yield group
     except (DivergedError, InterruptedRunError):  # raised in all processes at the same step

@@ -21,7 +21,7 @@ from birnn_cli.runs.checkpoint import Arrays
 from birnn_cli.runs.recipes import Recipe
 from birnn_cli.training.batches import Batches, LabelledImages, random_generator
 from birnn_cli.training.device import configure_torch
-from birnn_cli.training.distributed import ALONE, Group
+from birnn_cli.training.distributed import ALONE, ProcessGroup
 from birnn_cli.training.optimizers import Optimizer
 from birnn_cli.training.threads import Threads, default_threads, torch_threads
 
@@ -112,7 +112,7 @@ class TrainingLoop:
         images: LabelledImages,
         validation_images: LabelledImages,
         mixed: Sequence[tuple[str, float, LabelledImages]] = (),
-        group: Group = ALONE,
+        group: ProcessGroup = ALONE,
         deterministic: bool = False,
         threads: int = 0,
     ) -> None:

@@ -15,7 +15,7 @@ from birnn_cli.runs import checkpoint, folders
 from birnn_cli.runs.checkpoint import Checkpoint, CheckpointMetadata
 from birnn_cli.runs.config import RunConfig
 from birnn_cli.runs.metrics import append_row, open_metrics
-from birnn_cli.training.distributed import ALONE, Group, local_device
+from birnn_cli.training.distributed import ALONE, ProcessGroup, local_device
 from birnn_cli.training.images import DataSets, Splits, drawings, sha256
 from birnn_cli.training.loop import StepResult, TrainingLoop, TrainResult
 from birnn_cli.training.options import TrainOptions, new_run, resumed_config
@@ -34,7 +34,7 @@ class RunContext:
     and in all, of a file that is downloaded.
     """
 
-    group: Group = ALONE
+    group: ProcessGroup = ALONE
     warn: Callable[[str], None] = _say_nothing
     on_download: Callable[[int, int | None], None] = _say_nothing
 
@@ -43,7 +43,12 @@ class Run:
     """A training run in its folder: `begin` or `resume` it, train with `steps`, ask for its `result`."""
 
     def __init__(
-        self, folder: Path, config: RunConfig, loop: TrainingLoop | None, save_every: float, group: Group
+        self,
+        folder: Path,
+        config: RunConfig,
+        loop: TrainingLoop | None,
+        save_every: float,
+        group: ProcessGroup,
     ) -> None:
         """A run with a loop, which is None for a finished run, that saves every so many seconds."""
         self.folder, self.config, self._loop = folder, config, loop
@@ -254,7 +259,7 @@ class Run:
         checkpoint.save(self.checkpoint, current)
 
 
-def _training_loop(config: RunConfig, images: Splits, group: Group) -> TrainingLoop:
+def _training_loop(config: RunConfig, images: Splits, group: ProcessGroup) -> TrainingLoop:
     """The loop of a run, before its first step."""
     return TrainingLoop(
         config.recipe,

@@ -27,7 +27,7 @@ def test_a_download_is_reported_and_only_its_data_files_are_kept(
 
     monkeypatch.setattr(torchvision.datasets, "MNIST", fetch)
     reported: list[tuple[int, int | None]] = []
-    data = open_data_set("mnist", tmp_path, report=lambda done, total: reported.append((done, total)))
+    data = open_data_set("mnist", tmp_path, progress=lambda done, total: reported.append((done, total)))
     assert len(data.load("test")[0]) == 150
     assert reported[-1] == (60, 100)
     assert [path.name for path in tmp_path.iterdir()] == ["MNIST"]
