@@ -1,7 +1,6 @@
 """Several processes that train as one, started by `torchrun`; without it a process is a group of one."""
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -144,16 +143,8 @@ def joined_group(device: str | None) -> Iterator[ProcessGroup]:
     # Processes that are started again have the same store: they must not read the old addresses in it.
     start = f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
     restart_store = distributed.PrefixStore(start, store)  # type: ignore[attr-defined]
-    # Gloo of torch 2.10 prints on stdout that it is connected, which would spoil the result.
-    sys.stdout.flush()
-    stdout = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        backend = "gloo" if on_cpu else "nccl"
-        distributed.init_process_group(backend, store=restart_store, rank=rank, world_size=size)
-    finally:
-        os.dup2(stdout, 1)
-        os.close(stdout)
+    backend = "gloo" if on_cpu else "nccl"
+    distributed.init_process_group(backend, store=restart_store, rank=rank, world_size=size)
     group = ProcessGroup(rank, size, store)
     try:
         yield group
