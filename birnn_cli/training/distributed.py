@@ -114,14 +114,9 @@ def _exchange_device() -> str:
     return "cuda" if distributed.get_backend() == "nccl" else "cpu"
 
 
-def is_launched() -> bool:
-    """Whether `torchrun` started this process."""
-    return "TORCHELASTIC_RUN_ID" in os.environ
-
-
 def local_device(device: torch.device) -> torch.device:
     """The GPU that `torchrun` gives this process, if training is on GPUs; else the device as it is."""
-    if device.type == "cuda" and is_launched():
+    if device.type == "cuda" and distributed.is_torchelastic_launched():
         return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     return device
 
@@ -133,7 +128,7 @@ def joined_group(device: str | None) -> Iterator[ProcessGroup]:
     Raises:
         OtherProcessError: Another process of the group ended.
     """
-    if not is_launched():
+    if not distributed.is_torchelastic_launched():
         yield ALONE
         return
     on_cpu = device == "cpu" or not torch.cuda.is_available()

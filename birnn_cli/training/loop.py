@@ -162,7 +162,7 @@ class TrainingLoop:
     def _learn(self, rows: Tensor, labels: Tensor) -> None:
         """One step of the optimizer on the mean cross-entropy of a batch."""
         masks = dropout_masks(self.recipe, self.seed, self.step, self._slice, self.device)
-        self._optimizer.zero_grad()
+        self.network.zero_grad()
         parts = self._parts(rows, labels, *masks)
         if len(parts) == 1:
             self._loss(*parts[0]).backward()  # type: ignore[no-untyped-call]

@@ -86,11 +86,6 @@ class Optimizer:
         ):
             matrix.addcmul_(update.float(), self._rate, value=-ADAM_STEP_SIZE * max(matrix.shape) ** 0.5)
 
-    def zero_grad(self) -> None:
-        """Forget the gradients."""
-        for weight in self._weights:
-            weight.grad = None
-
     def restore(self, state: Arrays) -> None:
         """Set the averages to those of a checkpoint.
 
