@@ -1,7 +1,7 @@
 """The network in torch, for training: rows (batch, 28, 28) to logits (batch, num_classes)."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,35 +11,35 @@ from torch import Tensor, nn
 from birnn_cli.network.architecture import Architecture
 
 
-class _BidirectionalLayer(nn.Module):
-    """Two LSTMs over the same rows, one for each direction.
+def _lstm(input_size: int, hidden_size: int, forget_bias: float) -> nn.LSTM:
+    """An LSTM of one direction, of whose two bias vectors the second is a constant: the forget bias.
 
-    `nn.LSTM` adds two bias vectors. Here only the first is trained, as in TensorFlow's BasicLSTMCell;
-    the second is a constant that holds the forget bias.
+    Only the first one is trained, as in TensorFlow's BasicLSTMCell, which has no other.
     """
-
-    def __init__(self, input_size: int, hidden_size: int, forget_bias: float) -> None:
-        super().__init__()
-        self.fw = nn.LSTM(input_size, hidden_size)
-        self.bw = nn.LSTM(input_size, hidden_size)
-        for lstm in (self.fw, self.bw):
-            constant = torch.zeros(4 * hidden_size)
-            constant[hidden_size : 2 * hidden_size] = forget_bias
-            lstm.bias_hh_l0 = nn.Parameter(constant, requires_grad=False)
+    lstm = nn.LSTM(input_size, hidden_size)
+    constant = torch.zeros(4 * hidden_size)
+    constant[hidden_size : 2 * hidden_size] = forget_bias
+    lstm.bias_hh_l0 = nn.Parameter(constant, requires_grad=False)
+    return lstm
 
 
 class BiRNN(nn.Module):
     """Bidirectional LSTM layers over the rows of an image, a read-out, and a linear head."""
+
+    layers: Any  # a ModuleList; each layer has two LSTMs, `fw` that reads downwards, and `bw` upwards
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
         hidden_size, forget_bias = architecture.hidden_size, architecture.forget_bias
         inputs = [architecture.step_size] + [2 * hidden_size] * (architecture.num_layers - 1)
-        self.layers = nn.ModuleList(_BidirectionalLayer(n, hidden_size, forget_bias) for n in inputs)
+        self.layers = nn.ModuleList(
+            nn.ModuleDict({name: _lstm(size, hidden_size, forget_bias) for name in ("fw", "bw")})
+            for size in inputs
+        )
         self.head = nn.Linear(architecture.num_features, architecture.num_classes)
         if architecture.readout == "last":  # the top layer's recurrent weights backwards are never used
-            cast(_BidirectionalLayer, self.layers[-1]).bw.weight_hh_l0.requires_grad_(False)
+            self.layers[-1].bw.weight_hh_l0.requires_grad_(False)
 
     def forward(self, rows: Tensor, masks: Sequence[Tensor] = ()) -> Tensor:
         """Compute the logits (batch, num_classes) of rows (batch, 28, 28), float32 in [0, 1].
@@ -51,15 +51,15 @@ class BiRNN(nn.Module):
         if self.architecture.columns:
             sequence = torch.cat([sequence, rows.permute(2, 0, 1)], dim=2)  # (28, batch, 56)
         top = len(self.layers) - 1
-        for number, layer in enumerate(cast(Iterable[_BidirectionalLayer], self.layers)):
+        for number, layer in enumerate(self.layers):
             if number and masks:
                 sequence = sequence * masks[number - 1]
             forwards = layer.fw(sequence)[0]  # (28, batch, hidden)
             if number == top and self.architecture.readout == "last":
                 # The head sees the last row alone, where the backward direction makes its first step; 27
                 # later ones could not matter. Its zero states make the forget gate have no effect.
-                weight, bias = cast(Tensor, layer.bw.weight_ih_l0), cast(Tensor, layer.bw.bias_ih_l0)
-                i, _, g, o = nn.functional.linear(sequence[-1], weight, bias).chunk(4, dim=1)
+                gates = nn.functional.linear(sequence[-1], layer.bw.weight_ih_l0, layer.bw.bias_ih_l0)
+                i, _, g, o = gates.chunk(4, dim=1)
                 features = forwards[-1], o.sigmoid() * (i.sigmoid() * g.tanh()).tanh()
                 break
             backwards = layer.bw(sequence.flip(0))[0].flip(0)
@@ -79,17 +79,16 @@ class BiRNN(nn.Module):
         head's weights and bias are normal, with the standard deviation `head_std`. The generator is on
         the CPU, so that training starts from the same weights on every device.
         """
-        initial, shapes = dict[str, NDArray[np.float32]](), self.architecture.parameter_shapes()
-        for name, shape in shapes.items():
-            values = torch.zeros(shape)
+        weights = self.named_weights()
+        for name, weight in weights.items():
             if name.startswith("head."):
-                values.normal_(0.0, head_std, generator=generator)
-            elif not name.endswith("bias"):
-                inputs = shapes[name.rpartition(".")[0] + ".weight_ih"][1]
+                nn.init.normal_(weight, 0.0, head_std, generator)
+            elif name.endswith("bias"):
+                nn.init.zeros_(weight)
+            else:
+                inputs = weights[name.rpartition(".")[0] + ".weight_ih"].shape[1]
                 bound = (6 / (inputs + 5 * self.architecture.hidden_size)) ** 0.5
-                values.uniform_(-bound, bound, generator=generator)
-            initial[name] = values.numpy()
-        self.load_weights(initial)
+                nn.init.uniform_(weight, -bound, bound, generator)
 
     def named_weights(self) -> dict[str, nn.Parameter]:
         """The trained parameters, named and ordered as in `Architecture.parameter_shapes`."""
