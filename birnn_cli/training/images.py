@@ -56,7 +56,7 @@ class DataSets:
                 f"{len(data.classes)}: put the data back as they were, or begin another run"
             )
         splits = data.load("train"), data.load("validation")
-        if config.data_sha256 not in (None, sha256(splits)):
+        if config.data_sha256 is not None and sha256(splits) != config.data_sha256:
             raise RunError(
                 f"the images of {data.name} are not those that the run in {folder} began with: put the "
                 f"data back as they were, or begin another run with --init {folder}"

@@ -77,9 +77,7 @@ class Run:
         config, init = group.run_on_leader(lambda: new_run(wanted, data_sets))
         images = group.run_on_all(lambda: data_sets.load(config))
         config = replace(config, data_sha256=sha256(images))
-        loop = _training_loop(config, images, group)
-        if init is not None:
-            _take_weights(loop, init, keep_head=init.config.classes == config.classes)
+        loop = _training_loop(config, images, group, init)
         with ExitStack() as held:
 
             def create() -> Path:  # last: a start that fails leaves nothing in the way of its repeat
@@ -127,11 +125,9 @@ class Run:
             loop = None
             if own is None or own.metadata.step < config.recipe.steps:
                 images = group.run_on_all(lambda: data_sets.load(config, folder))
-                loop = _training_loop(config, images, group)
+                loop = _training_loop(config, images, group, init)
                 if own is not None:
                     loop.restore(own.metadata.step, own.weights, own.training)
-                elif init is not None:
-                    _take_weights(loop, init, keep_head=init.config.classes == config.classes)
             run = cls(folder, config, loop, wanted.save_every, group)
             if own is not None:
                 run._final = own.metadata.final
@@ -259,9 +255,14 @@ class Run:
         checkpoint.save(self.checkpoint, current)
 
 
-def _training_loop(config: RunConfig, images: Splits, group: ProcessGroup) -> TrainingLoop:
-    """The loop of a run, before its first step."""
-    return TrainingLoop(
+def _training_loop(
+    config: RunConfig, images: Splits, group: ProcessGroup, init: Checkpoint | None
+) -> TrainingLoop:
+    """The loop of a run before its first step, with the weights of `init` if that is given.
+
+    The head of another set of classes is not taken.
+    """
+    loop = TrainingLoop(
         config.recipe,
         len(config.classes),
         config.seed,
@@ -272,15 +273,13 @@ def _training_loop(config: RunConfig, images: Splits, group: ProcessGroup) -> Tr
         config.deterministic,
         config.threads,
     )
-
-
-def _take_weights(loop: TrainingLoop, init: Checkpoint, *, keep_head: bool) -> None:
-    """Start with the weights of another checkpoint, without those of its head if its classes differ."""
-    own = loop.weights()
-    for name in own:
-        if keep_head or not name.startswith("head."):
-            own[name] = init.weights[name]
-    loop.network.load_weights(own)
+    if init is not None:
+        weights = loop.weights()
+        for name in weights:
+            if init.config.classes == config.classes or not name.startswith("head."):
+                weights[name] = init.weights[name]
+        loop.network.load_weights(weights)
+    return loop
 
 
 def train(
