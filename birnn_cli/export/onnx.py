@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def to_onnx(checkpoint: Checkpoint) -> bytes:
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
     )
-    properties = {"classes": metadata.config.classes, "about": metadata.to_dict()}
+    properties = {"classes": metadata.config.classes, "about": asdict(metadata)}
     helper.set_model_props(model, {name: json.dumps(value) for name, value in properties.items()})
     content: bytes = model.SerializeToString()
     _check(runtime, content, checkpoint)

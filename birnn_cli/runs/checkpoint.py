@@ -73,24 +73,18 @@ class CheckpointMetadata:
                 f"{batch_size} images each"
             )
         for name in ("final", "validation"):
-            if getattr(self, name) is not None:
-                _check_numbers(name, getattr(self, name), ("loss", "accuracy"))
-                if not 0 <= getattr(self, name)["accuracy"] <= 1:
-                    raise ConfigError(
-                        f"{name} is {getattr(self, name)!r}, expected an accuracy of 0 to 1"
-                    )
+            if (scores := getattr(self, name)) is not None:
+                _check_numbers(name, scores, ("loss", "accuracy"))
+                if not 0 <= scores["accuracy"] <= 1:
+                    raise ConfigError(f"{name} is {scores!r}, expected an accuracy of 0 to 1")
         _check_numbers("normalisation", self.normalisation, ("scale", "mean", "std"))
         texts = self.versions.values() if isinstance(self.versions, Mapping) else [None]
         if not all(isinstance(text, str) for text in texts):
             raise ConfigError(f"versions is {self.versions!r}, expected texts by their names")
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return {**vars(self), "config": self.config.to_dict()}
-
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> "CheckpointMetadata":
-        """The inverse of `to_dict`; values that a later version added are passed over."""
+        """The inverse of `dataclasses.asdict`; values that a later version added are passed over."""
         known = {name: values[name] for name in CheckpointMetadata.__dataclass_fields__}
         return CheckpointMetadata(**{**known, "config": RunConfig.from_dict(known["config"])})
 
@@ -142,7 +136,7 @@ def save(path: Path, checkpoint: Checkpoint, dtype: type = np.float32) -> None:
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "sha256": "0" * 64,
-        "about": json.dumps(checkpoint.metadata.to_dict()),
+        "about": json.dumps(asdict(checkpoint.metadata)),
     }
     content = safetensors.save(arrays, metadata)
     digest = hashlib.sha256(content).hexdigest()
@@ -191,7 +185,7 @@ def load_metadata(path: Path) -> CheckpointMetadata:
 
 def describe(path: Path, checkpoint: Checkpoint) -> dict[str, Any]:
     """All that is known of a checkpoint that was loaded from a file, as plain JSON values."""
-    metadata, architecture = checkpoint.metadata.to_dict(), checkpoint.config.architecture
+    metadata, architecture = asdict(checkpoint.metadata), checkpoint.config.architecture
     config = metadata.pop("config")
     recipe_name, values = config.pop("recipe_name"), config.pop("recipe")
     return {
@@ -252,9 +246,8 @@ def _sha256_of(path: Path, stated: str) -> str:
         start = file.read(8)
         start += file.read(int.from_bytes(start, "little"))  # the header's length, then the header
         start = start.replace(_sha256_field(stated), _sha256_field("0" * 64), 1)
-        return hashlib.file_digest(
-            file, lambda: hashlib.sha256(start)
-        ).hexdigest()  # of start and the rest
+        digest = hashlib.sha256(start)
+        return hashlib.file_digest(file, lambda: digest).hexdigest()  # goes on with the rest of the file
 
 
 def _sha256_field(digest: str) -> bytes:

@@ -4,7 +4,7 @@ A new run, a `config.json` and a checkpoint all make a `RunConfig`, and making o
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from birnn_cli.errors import ConfigError
@@ -65,13 +65,9 @@ class RunConfig:
         """The network of the run."""
         return self.recipe.architecture(len(self.classes))
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return asdict(self)
-
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> "RunConfig":
-        """The inverse of `to_dict`; other keys are ignored.
+        """The inverse of `dataclasses.asdict`; other keys are ignored.
 
         Raises:
             ConfigError: A value is missing, unknown in a recipe, of the wrong kind, or out of range.

@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,7 +75,7 @@ def create(folder: Path | None, config: RunConfig) -> "tuple[Path, FileLock]":
         folder.mkdir(parents=True, exist_ok=True)
         lock = lock_folder(folder)
         refuse_existing_run(folder)
-        _write_config(folder, {"started_at": datetime.now(UTC).isoformat(), **config.to_dict()})
+        _write_config(folder, {"started_at": datetime.now(UTC).isoformat(), **asdict(config)})
     except OSError as error:
         raise RunError(f"the run folder {folder or RUNS} cannot be made: {error.strerror}") from None
     return folder, lock
@@ -162,7 +163,7 @@ def read_config(folder: Path) -> tuple[RunConfig, datetime]:
 def update_config(folder: Path, config: RunConfig) -> None:
     """Describe what a resumed run computes from now on; when it was begun stays."""
     values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    _write_config(folder, {**values, **config.to_dict()})
+    _write_config(folder, {**values, **asdict(config)})
 
 
 def _write_config(folder: Path, values: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -142,7 +142,7 @@ def test_a_sound_file_of_another_kind_is_refused(
 def test_a_config_that_its_arrays_do_not_bear_out_is_refused(
     values: dict[str, object], tmp_path: Path
 ) -> None:
-    about = small().metadata.to_dict()
+    about = asdict(small().metadata)
     about["config"]["recipe"] |= values
     metadata = {"format": "birnn", "format_version": "1", "sha256": "0" * 64, "about": json.dumps(about)}
     arrays = {f"model.{name}": array for name, array in small().weights.items()}
@@ -173,7 +173,7 @@ def test_a_config_that_its_arrays_do_not_bear_out_is_refused(
 def test_metadata_of_a_wrong_value_is_refused_in_one_line(
     name: str, value: object, tmp_path: Path
 ) -> None:
-    about = small().metadata.to_dict()
+    about = asdict(small().metadata)
     (
         about
         if name in about
@@ -202,7 +202,7 @@ def test_metadata_of_endless_brackets_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["BF16", "I16"])
 def test_arrays_of_another_kind_are_refused(kind: str, tmp_path: Path) -> None:
     """Of bfloat16 NumPy knows nothing."""
-    about = json.dumps(small().metadata.to_dict())
+    about = json.dumps(asdict(small().metadata))
     metadata = {"format": "birnn", "format_version": "1", "sha256": "0" * 64, "about": about}
     content = save({"model.head.bias": np.zeros(2, np.float16)}, metadata)
     content = content[:8] + content[8:].replace(b'"F16"', f'"{kind}"'.encode().ljust(5))
@@ -284,7 +284,7 @@ def test_a_large_file_of_a_false_digest_is_refused_in_little_memory(tmp_path: Pa
     """Half a gigabyte of holes behind a header that describes it."""
     size = 1 << 29
     text = f'{TEXTS}"x":{{"dtype":"F32","shape":[{size // 4}],"data_offsets":[0,{size}]}}}}'
-    about = json.dumps(json.dumps(small().metadata.to_dict()))
+    about = json.dumps(json.dumps(asdict(small().metadata)))
     text = text.replace('"sha256"', f'"about":{about},"sha256"', 1)
     with (tmp_path / "large").open("wb") as file:
         file.write(header(len(text.encode()), text.encode()))

@@ -25,7 +25,7 @@ CONFIG = RunConfig(
 
 def described(**recipe: Any) -> dict[str, Any]:
     """What `config.json` holds, with some values of the recipe replaced."""
-    values = CONFIG.to_dict()
+    values = asdict(CONFIG)
     return {**values, "recipe": {**values["recipe"], **recipe}}
 
 
@@ -38,12 +38,12 @@ def described(**recipe: Any) -> dict[str, Any]:
 )
 def test_a_description_of_a_wrong_value_is_refused(name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=name):
-        RunConfig.from_dict({**CONFIG.to_dict(), name: value})
+        RunConfig.from_dict({**asdict(CONFIG), name: value})
 
 
 @pytest.mark.parametrize("name", [own.name for own in fields(RunConfig)][:7])
 def test_a_description_without_a_value_is_refused(name: str) -> None:
-    values = CONFIG.to_dict()
+    values = asdict(CONFIG)
     del values[name]
     with pytest.raises(ConfigError, match=f"{name} is missing"):
         RunConfig.from_dict(values)
@@ -63,4 +63,4 @@ def test_only_values_that_came_later_may_be_missing_from_a_recipe() -> None:
 @given(st.sampled_from(sorted(RECIPES)), st.integers(0, 2**31 - 1))
 def test_what_is_written_is_what_is_read(name: str, seed: int) -> None:
     config = RunConfig(**{**vars(CONFIG), "recipe": RECIPES[name], "recipe_name": name, "seed": seed})  # type: ignore[index]
-    assert RunConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert RunConfig.from_dict(json.loads(json.dumps(asdict(config)))) == config
