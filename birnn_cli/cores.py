@@ -32,9 +32,10 @@ def _quotas(root: Path) -> Iterator[float]:
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers == "":  # version 2
-            folders = [root / "sys/fs/cgroup"]
+            folders, files = [root / "sys/fs/cgroup"], ["cpu.max"]
         elif "cpu" in controllers.split(","):
             folders = [root / "sys/fs/cgroup" / name for name in ("cpu", controllers)]
+            files = ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
         else:
             continue
         # In a container its own group may be mounted as the root, whatever its path outside is.
@@ -42,12 +43,7 @@ def _quotas(root: Path) -> Iterator[float]:
         for group in (folder / each for folder in folders for each in (within, *within.parents)):
             # A group without a quota says `max` or -1; the root group has no such file.
             with suppress(OSError, ValueError):
-                if controllers == "":
-                    quota, period = (group / "cpu.max").read_text().split()
-                else:
-                    quota, period = (
-                        (group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period")
-                    )
+                quota, period = " ".join((group / file).read_text() for file in files).split()
                 if int(quota) > 0:
                     yield int(quota) / int(period)
 
@@ -58,7 +54,5 @@ def limit_reading_threads(threads: int | None = None) -> None:
     Several threads read a picture no sooner, and beside other programs they wait for each other. Without
     a number, what the user has set in the environment stands.
     """
-    if threads is not None:
-        os.environ |= dict.fromkeys(READING_THREADS, str(threads))
-    elif not any(name in os.environ for name in READING_THREADS):
-        os.environ |= dict.fromkeys(READING_THREADS, "1")
+    if threads is not None or not any(name in os.environ for name in READING_THREADS):
+        os.environ |= dict.fromkeys(READING_THREADS, str(threads or 1))
