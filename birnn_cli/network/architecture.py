@@ -9,11 +9,6 @@ Readout = Literal["last", "states", "pool"]
 NUM_ROWS = 28
 ROW_SIZE = 28  # pixels in a row
 
-# The highest values that are accepted: far more than images of 28×28 can use, so that a mistyped or
-# hostile size is refused before memory is allocated for it.
-LIMITS = {"num_classes": 1000, "hidden_size": 2048, "num_layers": 16}
-MAX_FORGET_BIAS = 100.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
@@ -31,12 +26,6 @@ class Architecture:
     readout: Readout = "last"
     forget_bias: float = 1.0  # a constant, not trained, that the forget gate adds before its sigmoid
     columns: bool = False  # whether step t reads column t of the image after row t
-
-    def __post_init__(self) -> None:
-        """Refuse sizes beyond their limits with a ValueError."""
-        for name, limit in LIMITS.items():
-            if not 1 <= getattr(self, name) <= limit:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected 1 to {limit}")
 
     @property
     def step_size(self) -> int:

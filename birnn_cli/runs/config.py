@@ -8,9 +8,11 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from birnn_cli.errors import ConfigError
-from birnn_cli.network.architecture import LIMITS, Architecture
+from birnn_cli.network.architecture import Architecture
 from birnn_cli.reader import Reader
 from birnn_cli.runs.recipes import MAX_INT32, VALUES_ADDED_LATER, Recipe, RecipeName, check_value
+
+MAX_CLASSES = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +56,10 @@ class RunConfig:
             isinstance(name, str) for name in self.classes
         ):
             raise ConfigError(f"classes is {self.classes!r}, expected the names of the classes")
-        if not 1 <= len(set(self.classes)) == len(self.classes) <= LIMITS["num_classes"]:
+        if not 1 <= len(set(self.classes)) == len(self.classes) <= MAX_CLASSES:
             raise ConfigError(
                 f"classes has {len(self.classes)} names, {len(set(self.classes))} of them different, "
-                f"expected 1 to {LIMITS['num_classes']} different ones"
+                f"expected 1 to {MAX_CLASSES} different ones"
             )
 
     @property

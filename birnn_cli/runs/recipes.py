@@ -11,7 +11,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_type_hints
 
 from birnn_cli.errors import ConfigError, UsageError
-from birnn_cli.network.architecture import LIMITS, MAX_FORGET_BIAS, Architecture, Readout
+from birnn_cli.network.architecture import Architecture, Readout
 
 RecipeName = Literal["notebook", "fast", "best"]
 Precision = Literal["float32", "tf32", "bfloat16"]
@@ -93,17 +93,17 @@ class Recipe:
     beta2: float = _value(0.999, "Adam's decay of the mean square.", min=0, max=0.999999)
     # "epsilon hat" in Kingma and Ba 2015, section 2
     epsilon: float = _value(1e-8, "Adam's epsilon, added where TensorFlow adds it.", above=0)
-    hidden_size: int = _value(128, "Units per direction.", "units", min=1, max=LIMITS["hidden_size"])
-    layers: int = _value(1, "Bidirectional layers.", "layers", min=1, max=LIMITS["num_layers"])
+    # Far more than images of 28×28 can use, so that a mistyped or hostile size is refused before memory
+    # is allocated for it.
+    hidden_size: int = _value(128, "Units per direction.", "units", min=1, max=2048)
+    layers: int = _value(1, "Bidirectional layers.", "layers", min=1, max=16)
     readout: Readout = _value(
         "last",
         "What the head sees. last: outputs at the last row; states: both final states; "
         "pool: mean and maximum over all rows.",
     )
     dropout: float = _value(0.0, "Fraction of units dropped between layers.", min=0, max=0.99)
-    forget_bias: float = _value(
-        1.0, "Constant added to the forget gate.", min=-MAX_FORGET_BIAS, max=MAX_FORGET_BIAS
-    )
+    forget_bias: float = _value(1.0, "Constant added to the forget gate.", min=-100.0, max=100.0)
     head_std: float = _value(1.0, "Standard deviation of the head's first weights.", above=0)
     display_step: int = _value(10, "Steps between rows of metrics.", "steps", min=1, max=MAX_INT32)
     validate_step: int = _value(

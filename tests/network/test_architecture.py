@@ -1,10 +1,8 @@
-"""The sizes of a network: shapes and number of its parameters, and limits."""
+"""The sizes of a network: shapes and number of its parameters."""
 
 from itertools import pairwise
 
-import pytest
-
-from birnn_cli.network.architecture import LIMITS, Architecture
+from birnn_cli.network.architecture import Architecture
 from birnn_cli.network.torch_engine import BiRNN
 from birnn_cli.runs.recipes import RECIPES
 
@@ -14,13 +12,6 @@ def test_the_notebooks_network_has_its_number_of_parameters() -> None:
     assert architecture.num_parameters == 163_338
     weights = BiRNN(architecture).named_weights()
     assert sum(weight.numel() for weight in weights.values()) == 163_338
-
-
-@pytest.mark.parametrize("name", LIMITS)
-def test_sizes_beyond_the_limits_are_refused(name: str) -> None:
-    for size in (0, -1, LIMITS[name] + 1):
-        with pytest.raises(ValueError, match=name):
-            Architecture(**{name: size})
 
 
 def test_shapes_follow_the_sizes() -> None:

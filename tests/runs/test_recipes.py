@@ -18,6 +18,8 @@ from tests.runs.test_config import described
 REFUSED = [
     ("batch_size", 0, "batch_size is 0, expected a whole number of images from 1 to 1,000,000"),
     ("batch_size", -3, "batch_size is -3, expected a whole number of images from 1 to 1,000,000"),
+    ("hidden_size", 2049, "hidden_size is 2049, expected a whole number of units from 1 to 2,048"),
+    ("layers", 17, "layers is 17, expected a whole number of layers from 1 to 16"),
     ("learning_rate", 0.0, "learning_rate is 0.0, expected a number above 0"),
     ("learning_rate", float("nan"), "learning_rate is nan, expected a number above 0"),
     ("learning_rate", float("inf"), "learning_rate is inf, expected a number above 0"),
