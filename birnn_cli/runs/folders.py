@@ -117,7 +117,8 @@ def lock_for_resuming(
         else:
             begun.append((started_at, each, config))
     for _, each, config in sorted(begun, key=lambda run: run[:2], reverse=True):
-        if _is_at_end(each, config):
+        finished = _finished(each)
+        if finished is not None and finished.step >= config.recipe.steps:
             continue
         try:
             lock = lock_folder(each)
@@ -196,12 +197,6 @@ def own_checkpoint(folder: Path, config: RunConfig) -> Checkpoint | None:
     return own
 
 
-def _is_at_end(folder: Path, config: RunConfig) -> bool:
-    """Whether a run has a sound checkpoint of its last step."""
-    finished = _finished(folder)
-    return finished is not None and finished.step >= config.recipe.steps
-
-
 def _finished(folder: Path) -> CheckpointMetadata | None:
     """The metadata of a run's checkpoint if the training came to its end and the file is sound."""
     try:
@@ -234,9 +229,9 @@ def find_checkpoint(path: Path | None, note: Callable[[str], None]) -> tuple[Pat
         except CheckpointError as error:
             note(f"passed over: {error}")
             continue
-        shipped = _accuracy(checkpoint.load_metadata(SHIPPED))
-        note(f"reading with {folder} ({_accuracy(loaded.metadata)}); the shipped model: {shipped}")
-        if _reads_worse(loaded.metadata, checkpoint.load_metadata(SHIPPED)):
+        shipped, accuracy = checkpoint.load_metadata(SHIPPED), _accuracy(loaded.metadata)
+        note(f"reading with {folder} ({accuracy}); the shipped model: {_accuracy(shipped)}")
+        if _reads_worse(loaded.metadata, shipped):
             note("the shipped model reads these better: add --checkpoint shipped to read with it")
         return folder / checkpoint.FILE_NAME, loaded
     loaded = checkpoint.load(SHIPPED)

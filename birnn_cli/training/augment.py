@@ -41,10 +41,11 @@ UNCHANGED = 0.2
 
 
 class Changes(NamedTuple):
-    """How each image of a batch changes; both are float32.
+    """How each image of a batch changes; all are float32.
 
     `displacement` (batch, 2, 3 + BEND_POINTS²) says where pixels are taken from, x and y, in
-    coefficients of `_basis`; `thickness` (batch,) is that of the pen, from -1 (thinner) to 1 (thicker).
+    coefficients of `_basis`. The others are (batch,): `stretch` is the factor between width and height,
+    `thickness` that of the pen, from -1 (thinner) to 1 (thicker), `gain` the factor on grey levels.
     """
 
     displacement: Tensor
@@ -74,10 +75,8 @@ def draw(
     bend[drawn[0] == 0] = 0
     displacement = torch.cat([affine, bend[process_slice]], dim=2)
     thickness *= torch.where(thickness > 0, THICKER, THINNER)
-    return Changes(
-        *(displacement, (stretch * LOG_STRETCH).exp(), thickness.clamp(-1, 1)),
-        (gain.clamp(min=0) * LOG_GAIN).exp(),
-    )
+    stretch, gain = (stretch * LOG_STRETCH).exp(), (gain.clamp(min=0) * LOG_GAIN).exp()
+    return Changes(displacement, stretch, thickness.clamp(-1, 1), gain)
 
 
 def augment(images: Tensor, changes: Changes) -> Tensor:

@@ -59,21 +59,15 @@ class Batches:
 
         `step` counts the steps done before; rows and labels are on the device.
         """
-        images, labels, start = [], [], 0
-        for source in self._sources:
-            # Where, in this source, the strided slice of the whole batch begins.
-            first = (self._slice.start - start) % self._slice.step
-            chosen = source.choose(step, slice(first, None, self._slice.step))
-            images.append(source.images[chosen])
-            labels.append(source.labels[chosen])
-            start += source.size
-        rows = to_rows(torch.cat(images))
+        parts = [source.part(step) for source in self._sources]
+        images, labels = (torch.cat(each)[self._slice] for each in zip(*parts, strict=True))
+        rows = to_rows(images)
         if self._strength:
             generator = random_generator(self._seed, "augment", step)
             changes = augment.draw(self._batch_size, self._strength, generator, self._slice)
             moved = (copy_to_device(tensor, self._device) for tensor in changes)
             rows = augment.augment(rows, augment.Changes(*moved))
-        return rows, torch.cat(labels)
+        return rows, labels
 
 
 class _Source:
@@ -82,27 +76,28 @@ class _Source:
     def __init__(
         self, purpose: str, size: int, seed: int, device: torch.device, images: LabelledImages
     ) -> None:
-        self._purpose, self.size, self._seed, self._device = purpose, size, seed, device
-        self.images, self.labels = (torch.from_numpy(array).to(device) for array in images)
+        self._purpose, self._size, self._seed, self._device = purpose, size, seed, device
+        self._images, self._labels = (torch.from_numpy(array).to(device) for array in images)
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
 
-    def choose(self, step: int, process_slice: slice) -> Tensor:
-        """Indices (n,) int64 of the images of a step, of which the slice is taken.
+    def part(self, step: int) -> tuple[Tensor, Tensor]:
+        """The images (size, 28, 28) uint8 of a step, and their labels (size,) int64.
 
         A batch across the end of a shuffle takes the rest of it and then the start of the next, so
         that no batch is short.
         """
-        start, end, total, parts = step * self.size, (step + 1) * self.size, len(self.images), []
+        start, end, chosen = step * self._size, (step + 1) * self._size, []
         while start < end:
-            epoch, place = divmod(start, total)
-            parts.append(self._shuffle(epoch)[place : place + end - start])
-            start += len(parts[-1])
-        return torch.cat(parts)[process_slice]
+            epoch, place = divmod(start, len(self._images))
+            chosen.append(self._shuffle(epoch)[place : place + end - start])
+            start += len(chosen[-1])
+        indices = torch.cat(chosen)
+        return self._images[indices], self._labels[indices]
 
     def _shuffle(self, epoch: int) -> Tensor:
         """The order of the images in an epoch: shape (n,), int64, on the device."""
         if self._order[0] != epoch:
             generator = random_generator(self._seed, self._purpose, epoch)
-            order = torch.randperm(len(self.images), generator=generator)
+            order = torch.randperm(len(self._images), generator=generator)
             self._order = (epoch, copy_to_device(order, self._device))
         return self._order[1]

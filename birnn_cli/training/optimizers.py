@@ -70,21 +70,17 @@ class Optimizer:
             torch._foreach_mul_(self._weights, 1 - self._rate * self._recipe.weight_decay)
         self._adam.step()
         if self._matrices:
-            self._muon()
+            self._threads.map(self._muon, self._matrices.items())
 
-    def _muon(self) -> None:
-        """Move the matrices by Muon (Jordan and others 2024): each step is orthogonal."""
+    @torch.no_grad()
+    def _muon(self, name: str, matrix: nn.Parameter) -> None:
+        """Move a matrix by Muon (Jordan and others 2024): each step is orthogonal."""
+        gradient, average = matrix.grad, self.averages[f"{name}.momentum_buffer"]
+        assert gradient is not None
+        average.lerp_(gradient, 1 - MUON_MOMENTUM)
         dtype = torch.float32 if self._recipe.precision == "float32" else torch.bfloat16
-        updates = []
-        for name, matrix in self._matrices.items():
-            gradient, average = matrix.grad, self.averages[f"{name}.momentum_buffer"]
-            assert gradient is not None
-            average.lerp_(gradient, 1 - MUON_MOMENTUM)
-            updates.append((gradient.lerp(average, MUON_MOMENTUM).to(dtype),))
-        for matrix, update in zip(
-            self._matrices.values(), self._threads.map(orthogonalise, updates), strict=True
-        ):
-            matrix.addcmul_(update.float(), self._rate, value=-ADAM_STEP_SIZE * max(matrix.shape) ** 0.5)
+        update = orthogonalise(gradient.lerp(average, MUON_MOMENTUM).to(dtype)).float()
+        matrix.addcmul_(update, self._rate, value=-ADAM_STEP_SIZE * max(matrix.shape) ** 0.5)
 
     def restore(self, state: Arrays) -> None:
         """Set the averages to those of a checkpoint.
