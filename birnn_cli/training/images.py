@@ -10,6 +10,7 @@ import numpy as np
 
 from birnn_cli.data import outliers, strokes
 from birnn_cli.data.datasets import STROKES_SIZES, DataSet, default_data_dir, open_or_fall_back
+from birnn_cli.data.download import ProgressCallback
 from birnn_cli.data.published import PUBLISHED
 from birnn_cli.errors import RunError
 from birnn_cli.reader import Reader
@@ -28,7 +29,7 @@ class DataSets:
 
     data_dir: str | PathLike[str] | None
     warn: Callable[[str], None]
-    on_download: Callable[[int, int | None], None]
+    on_download: ProgressCallback
     _opened: dict[str, DataSet] = field(default_factory=dict, init=False)
 
     def open(self, name: str, reader: Reader | None = None) -> DataSet:

@@ -94,13 +94,11 @@ def dropout_masks(
 class TrainingLoop:
     """A network that learns, with all that it takes to resume later.
 
-    The recipe's precision must be one that the device has (see `device.resolve_precision`). `seed` fixes
-    the first weights, the order, the augmentation, the dropout. Images, also those to validate on, are
-    (n, 28, 28) uint8 with labels (n,) int64 in [0, num_classes), and move to the device once. `mixed` is
-    what else is in every batch (see `Batches`); images of the label NO_CLASS are to get even
-    probabilities. The processes of `group` share every batch, and compute as one would. `deterministic`
-    takes slower operations where only those give the same bits twice. `threads` share a batch on the CPU
-    (0: as many as `default_threads` says): the same number gives the same bits.
+    The recipe's precision must be one that the device has (see `device.resolve_precision`). Images, also
+    those to validate on, are (n, 28, 28) uint8 with labels (n,) int64 in [0, num_classes), and move to
+    the device once. `mixed` is what else is in every batch (see `Batches`); images of the label NO_CLASS
+    are to get even probabilities. The processes of `group` share every batch, and compute as one would.
+    `seed`, `deterministic` and `threads` are those of `RunConfig`.
     """
 
     def __init__(

@@ -21,14 +21,13 @@ from birnn_cli.training.threads import default_threads
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """What a user asks of a training; None, or absent among the values, is what was not said.
+    """What a user asks of a training; what was not given is None, or absent from `values`.
 
     `values` stand in place of the recipe's, by name (see `Recipe`). `dataset` is a data set's name or a
     folder, `data_dir` where torchvision's data sets live, and `reader` how a folder's pictures are read.
     `init` is a checkpoint file or a run folder to take the first weights from, `output` the run folder.
-    `seed` fixes the first weights, the order, the augmentation, the dropout. `device` is as torch names
-    it, or `auto`; `deterministic` has it give the same bits twice, even if that takes longer.
-    `threads` share every batch on the CPU. `save_every` is in seconds.
+    `device` is as torch names it, or `auto`. `seed`, `deterministic` and `threads` are those of
+    `RunConfig`. `save_every` is in seconds.
 
     Raises:
         ConfigError: A value is of the wrong kind or out of its range.
@@ -145,14 +144,12 @@ def resumed_config(options: TrainOptions, config: RunConfig, folder: Path) -> Ru
         given = Path(options.init).absolute()  # its file may be gone
         is_own = config.init in (str(options.init_file), str(given / checkpoint.FILE_NAME))
         asked["init"] = config.init if is_own else str(given)
-    if "precision" in asked and resolve_precision(asked["precision"], device) == resolve_precision(
-        recipe.precision, device
-    ):
+    precision = resolve_precision(recipe.precision, device)
+    if "precision" in asked and resolve_precision(asked["precision"], device) == precision:
         asked["precision"] = recipe.precision
-    if options.dataset is not None and Path(config.dataset).is_absolute():
-        asked["dataset"] = str(Path(options.dataset).absolute())
-    elif options.dataset is not None:
-        asked["dataset"] = str(options.dataset)
+    if options.dataset is not None:
+        is_folder = Path(config.dataset).is_absolute()
+        asked["dataset"] = str(Path(options.dataset).absolute() if is_folder else options.dataset)
     if (samples := asked.pop("samples", recipe.samples)) != recipe.samples:
         longer = replace(recipe, samples=samples)
         if not longer.continues(recipe.samples):
@@ -166,7 +163,7 @@ def resumed_config(options: TrainOptions, config: RunConfig, folder: Path) -> Ru
     own = {**vars(config), **vars(config.recipe), "recipe": config.recipe_name}
     _refuse_other(asked, own, f"the run in {folder}", "begin another run")
     if str(device) != config.device:
-        recipe = replace(recipe, precision=resolve_precision(recipe.precision, device))
+        recipe = replace(recipe, precision=precision)
     return replace(config, recipe=recipe, device=str(device))
 
 

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 import torch
 
+from birnn_cli.data.download import ProgressCallback
 from birnn_cli.errors import InterruptedRunError
 from birnn_cli.files import sync
 from birnn_cli.runs import checkpoint, folders
@@ -36,7 +37,7 @@ class RunContext:
 
     group: ProcessGroup = ALONE
     warn: Callable[[str], None] = _say_nothing
-    on_download: Callable[[int, int | None], None] = _say_nothing
+    on_download: ProgressCallback = _say_nothing
 
 
 class Run:
@@ -131,7 +132,7 @@ class Run:
             run = cls(folder, config, loop, wanted.save_every, group)
             if own is not None:
                 run._final = own.metadata.final
-                # An end that is none any more has no scores.
+                # A run that is made longer has no scores of its end yet.
                 if loop is None or not own.metadata.complete:
                     run._validation = own.metadata.validation
             if loop is not None and config != was and group.is_leader:

@@ -42,7 +42,7 @@ class Threads:
         return -(-images // max(1, min(self.number, images // MIN_IMAGES)))
 
     def map(self, work: Callable[..., Result], calls: Iterable[tuple[Any, ...]]) -> list[Result]:
-        """What `work` gives for each call's arguments, in order; which thread does what is open.
+        """What `work` gives for each call's arguments, in order; any thread may make any of the calls.
 
         torch's modes, such as `no_grad`, are each thread's own: `work` has to set them.
         """
