@@ -10,7 +10,6 @@ from birnn_cli.data import strokes
 from birnn_cli.errors import ConfigError
 from birnn_cli.reader import Reader
 from birnn_cli.runs import checkpoint
-from birnn_cli.runs.checkpoint import Checkpoint
 from birnn_cli.runs.config import RunConfig
 from birnn_cli.runs.folders import checkpoint_path, refuse_existing_run
 from birnn_cli.runs.recipes import NETWORK_VALUES, RECIPES, Recipe, RecipeName, check_value
@@ -83,16 +82,16 @@ class TrainOptions:
         return None if self.init is None else checkpoint_path(Path(self.init)).absolute()
 
 
-def new_run(options: TrainOptions, data_sets: DataSets) -> tuple[RunConfig, Checkpoint | None]:
-    """What a new run computes, and the checkpoint that it takes its first weights from.
+def new_run(options: TrainOptions, data_sets: DataSets) -> RunConfig:
+    """What a new run computes.
 
     Raises:
         BirnnError: The options, the data or the output folder cannot be used.
     """
-    values, init = dict(options.values), None
+    values = dict(options.values)
     if options.init_file is not None:
-        init = checkpoint.load(options.init_file)
-        network = {name: getattr(init.config.recipe, name) for name in NETWORK_VALUES}
+        recipe = checkpoint.load(options.init_file).config.recipe
+        network = {name: getattr(recipe, name) for name in NETWORK_VALUES}
         _refuse_other(options.values, network, f"the network in {options.init}", "--init")
         values |= network
     recipe_name = options.recipe or "notebook"
@@ -109,7 +108,7 @@ def new_run(options: TrainOptions, data_sets: DataSets) -> tuple[RunConfig, Chec
                     f"{data.name} are {' '.join(data.classes)}: leave it out"
                 )
         recipe = replace(recipe, mix_strokes=0.0, mix_outliers=0.0)
-    config = RunConfig(
+    return RunConfig(
         recipe_name=recipe_name,
         recipe=replace(recipe, precision=resolve_precision(recipe.precision, device)),
         dataset=data.name,
@@ -121,7 +120,6 @@ def new_run(options: TrainOptions, data_sets: DataSets) -> tuple[RunConfig, Chec
         deterministic=options.deterministic,
         threads=options.threads or default_threads(),
     )
-    return config, init
 
 
 def resumed_config(options: TrainOptions, config: RunConfig, folder: Path) -> RunConfig:

@@ -75,10 +75,10 @@ class Run:
             return cls.resume(context=context, **options)
         wanted = TrainOptions.from_keywords(options)
         data_sets = DataSets(wanted.data_dir, context.warn, context.on_download)
-        config, init = group.run_on_leader(lambda: new_run(wanted, data_sets))
+        config = group.run_on_leader(lambda: new_run(wanted, data_sets))
         images = group.run_on_all(lambda: data_sets.load(config))
         config = replace(config, data_sha256=sha256(images))
-        loop = _training_loop(config, images, group, init)
+        loop = _training_loop(config, images, group)
         with ExitStack() as held:
 
             def create() -> Path:  # last: a start that fails leaves nothing in the way of its repeat
@@ -89,7 +89,7 @@ class Run:
                 return folder
 
             run = cls(group.run_on_leader(create), config, loop, wanted.save_every, group)
-            if init is not None and group.is_leader:
+            if config.init is not None and group.is_leader:
                 run._save(complete=False)  # so that the file of the weights may go
             run._held = held.pop_all()
             return run
@@ -111,24 +111,20 @@ class Run:
         data_sets = DataSets(wanted.data_dir, context.warn, context.on_download)
         with ExitStack() as held:  # an exception may live on, in a notebook: not with the folder locked
 
-            def find() -> tuple[Path, RunConfig, RunConfig, Checkpoint | None, Checkpoint | None]:
+            def find() -> tuple[Path, RunConfig, RunConfig, Checkpoint | None]:
                 output = None if wanted.output is None else Path(wanted.output)
                 folder, was, lock = folders.lock_for_resuming(output, context.warn)
                 held.callback(lock.release)
-                own, init = folders.own_checkpoint(folder, was), None
+                own = folders.own_checkpoint(folder, was)
                 config = resumed_config(wanted, was, folder)
-                if own is None and config.init is not None:
-                    init = checkpoint.load(Path(config.init))
                 group.store_run_folder(str(folder))
-                return folder, was, config, own, init
+                return folder, was, config, own
 
-            folder, was, config, own, init = group.run_on_leader(find)
+            folder, was, config, own = group.run_on_leader(find)
             loop = None
             if own is None or own.metadata.step < config.recipe.steps:
                 images = group.run_on_all(lambda: data_sets.load(config, folder))
-                loop = _training_loop(config, images, group, init)
-                if own is not None:
-                    loop.restore(own.metadata.step, own.weights, own.training)
+                loop = _training_loop(config, images, group, own)
             run = cls(folder, config, loop, wanted.save_every, group)
             if own is not None:
                 run._final = own.metadata.final
@@ -257,11 +253,11 @@ class Run:
 
 
 def _training_loop(
-    config: RunConfig, images: Splits, group: ProcessGroup, init: Checkpoint | None
+    config: RunConfig, images: Splits, group: ProcessGroup, own: Checkpoint | None = None
 ) -> TrainingLoop:
-    """The loop of a run before its first step, with the weights of `init` if that is given.
+    """The loop of a run, where its own checkpoint left it, or before its first step.
 
-    The head of another set of classes is not taken.
+    Of the checkpoint that gives a run its first weights, the head of other classes is not taken.
     """
     loop = TrainingLoop(
         config.recipe,
@@ -274,8 +270,11 @@ def _training_loop(
         config.deterministic,
         config.threads,
     )
-    if init is not None:
-        weights = loop.weights()
+    if own is not None:
+        loop.restore(own.metadata.step, own.weights, own.training)
+    elif config.init is not None:
+        file, weights = Path(config.init), loop.weights()
+        init = group.run_on_leader(lambda: checkpoint.load(file))
         for name in weights:
             if init.config.classes == config.classes or not name.startswith("head."):
                 weights[name] = init.weights[name]
