@@ -143,10 +143,8 @@ class Model:
         where = data_dir or datasets.default_data_dir()
         reader = None if name in datasets.NAMES else config.reader
         data = datasets.open_data_set(name, Path(where), reader)
-        if split == "all" and samples == DEFAULT_SAMPLES:
-            samples = None
-        elif samples == DEFAULT_SAMPLES:
-            samples = min(samples, data.size(split))
+        if samples == DEFAULT_SAMPLES:
+            samples = None if split == "all" else min(samples, data.size(split))
         return evaluation.evaluate(self._checkpoint, data, split, samples)
 
     def explain(self, picture: Picture, *, invert: Invert = "auto") -> "Explanation":

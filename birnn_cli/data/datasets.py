@@ -1,6 +1,5 @@
 """Find data sets by name: published ones, folders of images, and the strokes that the program draws."""
 
-import functools
 import os
 import tempfile
 from collections.abc import Callable
@@ -112,7 +111,7 @@ def open_data_set(
             f"files; put it back, or move {missing[0].parent} away and birnn downloads the whole set"
         )
 
-    whole = functools.cache(lambda split: published.read(data_dir, split))  # packed files take a second
+    whole = cache(lambda split: published.read(data_dir, split))  # packed files take a second
 
     def read(split: Split, samples: int, mixed: bool) -> tuple[Images, Labels]:
         images, labels = whole(split)

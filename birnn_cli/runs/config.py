@@ -52,9 +52,8 @@ class RunConfig:
                 check_value(RunConfig, own.name, getattr(self, own.name))
         if not isinstance(self.recipe_name, str):
             raise ConfigError(f"recipe_name is {self.recipe_name!r}, expected text")
-        if not isinstance(self.classes, tuple) or not all(
-            isinstance(name, str) for name in self.classes
-        ):
+        is_tuple = isinstance(self.classes, tuple)
+        if not is_tuple or not all(isinstance(name, str) for name in self.classes):
             raise ConfigError(f"classes is {self.classes!r}, expected the names of the classes")
         if not 1 <= len(set(self.classes)) == len(self.classes) <= MAX_CLASSES:
             raise ConfigError(

@@ -19,8 +19,9 @@ def read_metrics(folder: Path, last_step: float = math.inf) -> list[dict[str, fl
 def open_metrics(folder: Path, last_step: int, validate_step: int) -> BinaryIO:
     """The `metrics.jsonl` of a run that is not finished, open to `append_row` to.
 
-    Rows after the step where the run resumes, which it will write again, are dropped, and so are a torn
-    last line and the validation of an end that is none any more, between the `validate_step`s.
+    Rows after the step where the run resumes, which it will write again, are dropped, and so is a torn
+    last line. Where the run goes on beyond its old end, the validation there is dropped, too, unless
+    that was at one of the `validate_step`s.
     """
     path, lines = folder / METRICS, _lines(folder)
     kept = [_without_end(line, validate_step) for line in lines if _step(line) <= last_step]

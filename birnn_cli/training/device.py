@@ -26,9 +26,7 @@ def resolve_device(wanted: str) -> torch.device:
     if not re.fullmatch(r"cpu|mps|cuda(:\d{1,3})?", wanted):
         raise UsageError(f"device is {wanted!r}, expected auto, cpu, cuda, cuda:N or mps")
     try:
-        device = torch.device(wanted)
-        if device.type == "cuda" and device.index is None:
-            device = torch.device("cuda", 0)
+        device = torch.device("cuda:0" if wanted == "cuda" else wanted)
         torch.zeros(1, device=device)
     # torch raises a RuntimeError, or an AssertionError where it was built without CUDA.
     except (RuntimeError, AssertionError) as error:

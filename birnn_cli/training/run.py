@@ -178,8 +178,7 @@ class Run:
         with self._held as held:
             metrics = None
             if self._group.is_leader:
-                opened = open_metrics(self.folder, self._step, validate_step)
-                metrics = held.enter_context(opened)
+                metrics = held.enter_context(open_metrics(self.folder, self._step, validate_step))
             started = saved_at = time.perf_counter()
             for result in self._loop.steps():
                 self._seconds = time.perf_counter() - started
