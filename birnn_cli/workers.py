@@ -125,7 +125,7 @@ def _begin(pickled: bytes, receiver: Any) -> None:
 
 
 def _work(chunk: list[Any]) -> list[Any]:
-    if "work" not in _state:  # not in `_begin`, where an exception would only be told as a dead process
+    if "work" not in _state:  # not in `_begin`, where an exception would only be seen as a dead process
         _state["work"] = pickle.loads(_state["pickled"])
     answers: list[Any] = _state["work"](chunk) if chunk else []
     return answers

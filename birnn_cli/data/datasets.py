@@ -63,7 +63,7 @@ class DataSet:
 def default_data_dir(note: Callable[[str], None] = lambda message: None) -> Path:
     """Where data sets are kept: the folder that BIRNN_DATA_DIR names, else the user's cache folder.
 
-    A user without a home to write to gets a temporary folder, which `note` is told of in a line.
+    A user without a home to write to gets a temporary folder, and `note` is called with a line about it.
     """
     if named := os.environ.get("BIRNN_DATA_DIR"):
         return Path(named)

@@ -22,8 +22,9 @@ T = TypeVar("T")
 class ProcessGroup:
     """Processes that do the same work, each on its part of every batch.
 
-    `rank` is the number of this process, of `size`, from 0: the leader, which alone prints and writes.
-    `store` is that of `torchrun`, which survives a restart of the processes; None without it.
+    `rank` is the number of this process, from 0 to `size` - 1; number 0 is the leader, which alone
+    prints and writes. `store` is that of `torchrun`, which survives a restart of the processes; None
+    without it.
     """
 
     rank: int = 0

@@ -19,7 +19,7 @@ from birnn_cli.training.batches import LabelledImages
 
 # The images to train on, and those to validate on.
 Splits = tuple[LabelledImages, LabelledImages]
-# Drawings of no digit that a training mixes in: a batch of `best` has 13 of them.
+# How many drawings of no digit there are to mix in; a batch of `best` has 13 of them.
 NUM_OUTLIERS = 30_000
 
 

@@ -75,7 +75,7 @@ class TrainResult:
 def dropout_masks(
     recipe: Recipe, seed: int, step: int, process_slice: slice, device: torch.device
 ) -> list[Tensor]:
-    """What the units between two layers are multiplied by; an empty list without dropout.
+    """The masks that layers' outputs are multiplied by for dropout; an empty list without dropout.
 
     Each mask is (n, 2 hidden) float32, 0 or 1 / (1 - dropout). The same units are dropped at every row
     (Gal and Ghahramani 2016). Masks are drawn for the whole batch, so that a process's part of it is the
@@ -192,7 +192,9 @@ class TrainingLoop:
     def _scores(
         self, work: Callable[..., tuple[int, float, float]], parts: Iterable[tuple[Any, ...]]
     ) -> Scores:
-        """Scores on all parts, whose own `work` gives; here and in the group's other processes.
+        """Scores on all parts together, those of the group's other processes included.
+
+        `work` gives of a part what `_score` returns.
 
         Raises:
             DivergedError: The loss is no longer finite.

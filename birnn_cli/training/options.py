@@ -166,7 +166,7 @@ def resumed_config(options: TrainOptions, config: RunConfig, folder: Path) -> Ru
 
 
 def _refuse_other(asked: Mapping[str, Any], own: Mapping[str, Any], owner: str, other: str) -> None:
-    """Refuse the first of the values asked for that the owner has otherwise."""
+    """Refuse the first value asked for that is not the owner's own; `other` is what to do instead."""
     for name, value in asked.items():
         if value != own.get(name, value):
             option = "--" + name.replace("_", "-")

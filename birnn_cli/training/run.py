@@ -59,7 +59,7 @@ class Run:
         self._seconds = 0.0
         self._final: Mapping[str, float] | None = None
         self._validation: Mapping[str, float] | None = None
-        self._held = ExitStack()  # until the steps are done; in the leader, the folder's lock
+        self._held = ExitStack()  # released after the last step: in the leader, the folder's lock
 
     @classmethod
     def begin(cls, *, context: RunContext = RunContext(), **options: Any) -> "Run":
