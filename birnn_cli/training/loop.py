@@ -116,7 +116,7 @@ class TrainingLoop:
     ) -> None:
         configure_torch(device, tf32=recipe.precision == "tf32", deterministic=deterministic)
         self.recipe, self.seed, self.device, self.step = recipe, seed, device, 0
-        self._group = group
+        self.group = group
         self.threads = threads or default_threads()
         shared = device.type == "cpu" and group.size == 1  # others leave their threads to torch
         self._threads = Threads(self.threads if shared else 1)
@@ -187,7 +187,7 @@ class TrainingLoop:
                 loss = cross_entropy_with_outliers(logits, labels)
             else:
                 loss = nn.functional.cross_entropy(logits, labels)
-        return loss * (len(labels) * self._group.size / recipe.batch_size)
+        return loss * (len(labels) * self.group.size / recipe.batch_size)
 
     def _scores(
         self, work: Callable[..., tuple[int, float, float]], parts: Iterable[tuple[Any, ...]]
@@ -200,7 +200,7 @@ class TrainingLoop:
             DivergedError: The loss is no longer finite.
         """
         scores = self._threads.map(work, parts)
-        total, loss, correct = self._group.all_reduce_sum(*map(sum, zip(*scores, strict=True)))
+        total, loss, correct = self.group.all_reduce_sum(*map(sum, zip(*scores, strict=True)))
         if not np.isfinite(loss):
             raise DivergedError(
                 f"the loss is {loss} after step {self.step}, expected a finite number: "

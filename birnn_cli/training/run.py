@@ -44,19 +44,13 @@ class Run:
     """A training run in its folder: `begin` or `resume` it, train with `steps`, ask for its `result`."""
 
     def __init__(
-        self,
-        folder: Path,
-        config: RunConfig,
-        loop: TrainingLoop | None,
-        save_every: float,
-        group: ProcessGroup,
+        self, folder: Path, config: RunConfig, loop: TrainingLoop | None, save_every: float
     ) -> None:
         """A run with a loop, which is None for a finished run, that saves every so many seconds."""
         self.folder, self.config, self._loop = folder, config, loop
         self.checkpoint = folder / checkpoint.FILE_NAME
         self.first_step = config.recipe.steps if loop is None else loop.step
-        self._save_every, self._group = save_every, group
-        self._seconds = 0.0
+        self._save_every, self._seconds = save_every, 0.0
         self._final: Mapping[str, float] | None = None
         self._validation: Mapping[str, float] | None = None
         self._held = ExitStack()  # released after the last step: in the leader, the folder's lock
@@ -88,7 +82,7 @@ class Run:
                 group.store_run_folder(str(folder))
                 return folder
 
-            run = cls(group.run_on_leader(create), config, loop, wanted.save_every, group)
+            run = cls(group.run_on_leader(create), config, loop, wanted.save_every)
             if config.init is not None and group.is_leader:
                 run._save(complete=False)  # so that the file of the weights may go
             run._held = held.pop_all()
@@ -125,7 +119,7 @@ class Run:
             if own is None or own.metadata.step < config.recipe.steps:
                 images = group.run_on_all(lambda: data_sets.load(config, folder))
                 loop = _training_loop(config, images, group, own)
-            run = cls(folder, config, loop, wanted.save_every, group)
+            run = cls(folder, config, loop, wanted.save_every)
             if own is not None:
                 run._final = own.metadata.final
                 # A run that is made longer has no scores of its end yet.
@@ -177,7 +171,7 @@ class Run:
         validate_step = self.config.recipe.validate_step
         with self._held as held:
             metrics = None
-            if self._group.is_leader:
+            if self._loop.group.is_leader:
                 metrics = held.enter_context(open_metrics(self.folder, self._step, validate_step))
             started = saved_at = time.perf_counter()
             for result in self._loop.steps():
@@ -185,7 +179,7 @@ class Run:
                 if self.is_finished or (validate_step and result.step % validate_step == 0):
                     result = replace(result, validation=self._loop.validate())
                 self._record(metrics, result)
-                signal = self._group.all_reduce_max(stop_signal())
+                signal = self._loop.group.all_reduce_max(stop_signal())
                 stopped = bool(signal) and not self.is_finished
                 is_due = time.perf_counter() - saved_at >= self._save_every
                 if metrics is not None and (self.is_finished or stopped or is_due):
