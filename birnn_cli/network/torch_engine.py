@@ -12,9 +12,10 @@ from birnn_cli.network.architecture import Architecture
 
 
 def _lstm(input_size: int, hidden_size: int, forget_bias: float) -> nn.LSTM:
-    """An LSTM of one direction, of whose two bias vectors the second is a constant: the forget bias.
+    """An LSTM over one direction, with the forget bias as a constant.
 
-    Only the first one is trained, as in TensorFlow's BasicLSTMCell, which has no other.
+    `nn.LSTM` adds two bias vectors. Here only the first is trained, as in TensorFlow's BasicLSTMCell;
+    the second holds the constant.
     """
     lstm = nn.LSTM(input_size, hidden_size)
     constant = torch.zeros(4 * hidden_size)
