@@ -3,12 +3,10 @@
 import csv
 import io
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -22,76 +20,76 @@ from birnn_cli.reader.inputs import Source
 COLUMNS = ("path", "status", "label", "probability", "error")  # of CSV
 
 
-class PredictionFile:
-    """The file of `predict --output`, a line or row a picture; to be used in a `with`.
+@contextmanager
+def open_predictions(
+    path: Path,
+    inputs: Sequence[str | Path] = (),
+    *,
+    force: bool = False,
+    skip_existing: bool = False,
+) -> Iterator["PredictionFile"]:
+    """Open the file of `predict --output`: JSON Lines or CSV by its ending.
 
-    It is JSON Lines or CSV by its ending; what is no plain file, such as a pipe, gets JSON Lines.
-
-    With `skip_existing`, predictions are added to a file that exists: `done` are the paths of the
-    pictures that it holds, `any_failed` whether one of them could not be read. A torn last line, which a
-    process that was stopped may have left, is cut off.
+    What is no plain file, such as a pipe, gets JSON Lines. With `skip_existing`, predictions are added
+    to a file that exists. A torn last line, which a process that was stopped may have left, is cut off.
 
     Raises:
         OutputExistsError: The file exists, and neither `force` nor `skip_existing` is given.
         UsageError: It has another ending, or is one of the inputs.
         OutputError: Another process writes it, or it holds something else.
     """
+    is_plain = path.is_file() or not path.exists()
+    ending = path.suffix.lower()
+    if is_plain and ending not in (".jsonl", ".csv"):
+        raise UsageError(f"--output {path}: expected a file ending in .jsonl or .csv")
+    check_output(
+        path,
+        "--output",
+        force=force or skip_existing or not is_plain,
+        inputs=inputs,
+        advice="add --skip-existing to go on with it, or --force to replace it",
+    )
+    if not is_plain:  # a pipe or a device can only be written to
+        with path.open("wb") as file:
+            yield PredictionFile(file, is_csv=False)
+        return
+    with path.open("a+b") as file:
+        if _is_taken(file):
+            raise OutputError(f"{path} is written by another process now: name another --output")
+        if not skip_existing:
+            file.truncate(0)
+        predictions = PredictionFile(file, is_csv=ending == ".csv")
+        predictions.read_existing(path)
+        yield predictions
 
-    def __init__(
-        self,
-        path: Path,
-        inputs: Sequence[str | Path] = (),
-        *,
-        force: bool = False,
-        skip_existing: bool = False,
-    ) -> None:
+
+class PredictionFile:
+    """An open file of predictions, a line or row a picture.
+
+    `done` are the paths of the pictures that it held when it was opened, `any_failed` whether one of
+    them could not be read.
+    """
+
+    def __init__(self, file: BinaryIO, *, is_csv: bool) -> None:
         self.done: set[str] = set()
         self.any_failed = False
-        self._file: BinaryIO
-        is_plain = path.is_file() or not path.exists()
-        self._is_csv = is_plain and path.suffix.lower() == ".csv"
-        if is_plain and path.suffix.lower() not in (".jsonl", ".csv"):
-            raise UsageError(f"--output {path}: expected a file ending in .jsonl or .csv")
-        check_output(
-            path,
-            "--output",
-            force=force or skip_existing or not is_plain,
-            inputs=inputs,
-            advice="add --skip-existing to go on with it, or --force to replace it",
-        )
-        with ExitStack() as opened:
-            if not is_plain:  # a pipe or a device can only be written to
-                self._file = opened.enter_context(path.open("wb"))
-                opened.pop_all()
-                return
-            self._file = opened.enter_context(path.open("a+b"))
-            if _is_taken(self._file):
-                raise OutputError(f"{path} is written by another process now: name another --output")
-            self._file.seek(0)
-            if skip_existing:
-                self._read_existing(path)
-            else:
-                self._file.truncate()
-            if self._is_csv and self._file.seek(0, os.SEEK_END) == 0:
-                self._write_row(COLUMNS)
-            opened.pop_all()  # all is well: it stays open
+        self._file, self._is_csv = file, is_csv
+        # A path that is no UTF-8 keeps its bytes.
+        self._text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
 
-    def _read_existing(self, path: Path) -> None:
+    def read_existing(self, path: Path) -> None:
+        """Read what the file holds, without a torn last line, which goes; one of CSV gets its header."""
+        self._file.seek(0)
         whole = 0  # where the last whole line ends, in bytes
         for number, record in enumerate(self._records(), start=1):
             try:
-                if self._is_csv and whole == 0:
-                    if _parse_row(record) != list(COLUMNS):
-                        raise ValueError
-                else:
-                    values = (
-                        dict(zip(COLUMNS, _parse_row(record), strict=True))
-                        if self._is_csv
-                        else json.loads(record)
-                    )
+                values = self._parse(record)
+                if not (self._is_csv and number == 1):
                     self.any_failed |= values["status"] == "error"
                     self.done.add(values["path"])
-            except (ValueError, KeyError, TypeError):
+                elif tuple(values.values()) != COLUMNS:
+                    raise ValueError
+            except (ValueError, KeyError, TypeError, csv.Error):
                 expected = "CSV" if self._is_csv else "JSON Lines"
                 raise OutputError(
                     f"line {number} of {path} is no prediction, expected {expected} as `birnn predict` "
@@ -99,6 +97,8 @@ class PredictionFile:
                 ) from None
             whole += len(record)
         self._file.truncate(whole)
+        if self._is_csv and whole == 0:
+            self._write_row(COLUMNS)
 
     def _records(self) -> Iterator[bytes]:
         """The whole lines of the file or, of CSV, its whole rows: a quoted label has several."""
@@ -109,29 +109,24 @@ class PredictionFile:
                 yield record
                 record = b""
 
+    def _parse(self, record: bytes) -> Any:
+        if not self._is_csv:
+            return json.loads(record)
+        (row,) = csv.reader([record.decode(errors="surrogateescape")])
+        return dict(zip(COLUMNS, row, strict=True))
+
     def add(self, values: dict[str, Any]) -> None:
         """Add a picture's prediction, as `to_json` gives it, and write it out at once."""
         if self._is_csv:
             error = values["error"]["message"] if values["error"] else None
             self._write_row([*(values[name] for name in COLUMNS[:-1]), error])
         else:
-            self._file.write(f"{json.dumps(values)}\n".encode())
-            self._file.flush()
+            self._text.write(json.dumps(values) + "\n")
+            self._text.flush()
 
     def _write_row(self, row: Sequence[Any]) -> None:
-        text = io.StringIO(newline="")
-        csv.writer(text).writerow(row)
-        # A path that is no UTF-8 keeps its bytes.
-        self._file.write(text.getvalue().encode(errors="surrogateescape"))
-        self._file.flush()
-
-    def __enter__(self) -> "PredictionFile":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        self._file.close()
+        csv.writer(self._text).writerow(row)
+        self._text.flush()
 
 
 class PictureFolder:
@@ -164,11 +159,6 @@ class PictureFolder:
             raise OutputError(f"{path} is a link out of its folder: name another {self._option}")
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, encode_png(pixels), durable=False)
-
-
-def _parse_row(record: bytes) -> list[str]:
-    (row,) = csv.reader(io.StringIO(record.decode(errors="surrogateescape"), newline=""))
-    return row
 
 
 def _is_taken(file: BinaryIO) -> bool:

@@ -135,8 +135,9 @@ def predict(
         )
         file = None
         if output is not None:
-            file = outputs.PredictionFile(output, inputs, force=force, skip_existing=skip_existing)
-            opened.enter_context(file)
+            file = opened.enter_context(
+                outputs.open_predictions(output, inputs, force=force, skip_existing=skip_existing)
+            )
             sources = [each for each in sources if each.path not in file.done]
             if pictures and not sources and not quiet:
                 held = (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from birnn_cli.cli.outputs import PredictionFile
+from birnn_cli.cli.outputs import open_predictions
 from birnn_cli.errors import OutputError
 from birnn_cli.reader.inputs import find_pictures, take_shard
 from tests.conftest import EXAMPLES, run_birnn
@@ -25,7 +25,7 @@ def row(name: str) -> dict[str, object]:
 
 def write(path: Path, **options: bool) -> None:
     """Add a prediction for each picture that has none in the file."""
-    with PredictionFile(path, **options) as file:
+    with open_predictions(path, **options) as file:
         for name in NAMES:
             if name not in file.done:
                 file.add(row(name))
@@ -46,7 +46,7 @@ def test_a_file_cut_anywhere_and_gone_on_with_is_the_uncut_one(ending: str, tmp_
 
 def test_a_prediction_is_in_the_file_at_once(tmp_path: Path) -> None:
     file = tmp_path / "predictions.jsonl"
-    with pytest.raises(KeyboardInterrupt), PredictionFile(file) as predictions:
+    with pytest.raises(KeyboardInterrupt), open_predictions(file) as predictions:
         predictions.add(row("a.png"))
         assert json.loads(file.read_text()) == row("a.png")
         raise KeyboardInterrupt
@@ -57,17 +57,20 @@ def test_a_prediction_is_in_the_file_at_once(tmp_path: Path) -> None:
 def test_a_file_of_something_else_is_kept(content: str, tmp_path: Path) -> None:
     for file in (tmp_path / "notes.jsonl", tmp_path / "notes.csv"):
         file.write_text(content)
-        with pytest.raises(OutputError, match="line 1"):
-            PredictionFile(file, skip_existing=True)
+        with pytest.raises(OutputError, match="line 1"), open_predictions(file, skip_existing=True):
+            pass
         assert file.read_text() == content
 
 
 def test_a_file_that_another_process_writes_is_left_to_it(tmp_path: Path) -> None:
     file = tmp_path / "predictions.jsonl"
-    with PredictionFile(file) as predictions:
+    with open_predictions(file) as predictions:
         predictions.add(row("a.png"))
-        with pytest.raises(OutputError, match="another process"):
-            PredictionFile(file, skip_existing=True)
+        with (
+            pytest.raises(OutputError, match="another process"),
+            open_predictions(file, skip_existing=True),
+        ):
+            pass
     assert json.loads(file.read_text()) == row("a.png")
     assert list(tmp_path.iterdir()) == [file]  # no lock file beside it
 
