@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
@@ -46,11 +46,6 @@ def result(text: str) -> None:
 def result_json(values: dict[str, Any]) -> None:
     """Write a JSON object as one line on stdout, at once."""
     result(json.dumps(values, allow_nan=False))
-
-
-def pixel_text(levels: Iterable[int], width: int = 2) -> str:
-    """A row of grey levels, 0 to 255, as text: `width` characters a pixel, the fuller the lighter."""
-    return "".join(width * " .:-=+*#%@"[level * 9 // 255] for level in levels).rstrip()
 
 
 def sparkline(values: Sequence[float], width: int = SPARKLINE_WIDTH) -> str:

@@ -1,4 +1,4 @@
-"""The files that `birnn predict` writes: predictions as JSON Lines or CSV, and folders of pictures."""
+"""The files that `birnn predict` writes: predictions, folders of pictures, an explanation."""
 
 import csv
 import io
@@ -7,15 +7,21 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from birnn_cli.errors import OutputError, UsageError
+from birnn_cli.errors import ConfigError, OutputError, UsageError
 from birnn_cli.files import check_output, write_atomically
+from birnn_cli.optional import require
+from birnn_cli.prediction import Prediction
 from birnn_cli.reader.decode import encode_png
 from birnn_cli.reader.inputs import Source
+from birnn_cli.text import percent
+
+if TYPE_CHECKING:
+    from birnn_cli.explanation import Explanation
 
 COLUMNS = ("path", "status", "label", "probability", "error")  # of CSV
 
@@ -159,6 +165,30 @@ class PictureFolder:
             raise OutputError(f"{path} is a link out of its folder: name another {self._option}")
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, encode_png(pixels), durable=False)
+
+
+def check_explanation(target: Path, inputs: Sequence[str | Path], *, force: bool) -> None:
+    """Refuse, before any picture is read, a file to which no explanation could be written.
+
+    Raises:
+        OutputExistsError: The file exists, and nothing is forced.
+        UsageError: It is one of the inputs.
+        ConfigError: Its folder is not there, or matplotlib is not installed.
+    """
+    check_output(target, "--explain", force=force, inputs=inputs)
+    if not target.parent.is_dir():
+        raise ConfigError(f"--explain {target}: there is no folder {target.parent}, so make it first")
+    require("matplotlib", "report")
+
+
+def write_explanation(target: Path, explanation: "Explanation", prediction: Prediction) -> None:
+    """Write the explanation of a prediction, which has a label, as a PNG file."""
+    from birnn_cli.report import explanation_figure
+
+    doubt = "?" if prediction.status == "unsure" else ""
+    best = prediction.top[0]
+    title = f"Which rows the prediction {best.label}{doubt} ({percent(best.probability)}) comes from"
+    write_atomically(target, explanation_figure.draw(explanation, title))
 
 
 def _is_taken(file: BinaryIO) -> bool:

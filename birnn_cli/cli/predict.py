@@ -2,10 +2,12 @@
 
 import json
 import os
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from math import inf
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -21,7 +23,15 @@ from birnn_cli.cli.options import (
     parse_shard,
 )
 from birnn_cli.cores import limit_reading_threads
-from birnn_cli.errors import UsageError
+from birnn_cli.errors import ConfigError, UsageError
+from birnn_cli.optional import PACKAGES
+
+if TYPE_CHECKING:
+    from birnn_cli.prediction import Prediction
+
+TERMINAL = Path("-")  # as the file of --explain
+ONE_PICTURE = "--explain is for one picture, found several: name one of them"
+MAX_NAMES = 3  # of pictures of which further pages were left out
 
 
 def predict(
@@ -95,20 +105,29 @@ def predict(
         and save_input.resolve() == save_stages.resolve()
     ):
         raise typer.BadParameter("--save-input and --save-stages need a folder each.")
-    if as_json and (preview or explain == Path("-")):
+    if as_json and (preview or explain == TERMINAL):
         shown = "--preview" if preview else "--explain -"
         raise typer.BadParameter(f"{shown} is for people, --json for programs: leave one of them out.")
+    if explain is not None:
+        if several:
+            raise typer.BadParameter("--explain is for one prediction: leave --several out")
+        if len(paths) > 1:
+            raise typer.BadParameter(ONE_PICTURE)
+        if explain != TERMINAL and explain.suffix.lower() != ".png":
+            raise typer.BadParameter(
+                f"--explain {explain}: expected a file ending in .png, or - for the terminal"
+            )
     limit_reading_threads(threads)
     with reporting("predict", as_json=as_json), ExitStack() as opened:
         from birnn_cli import prediction
-        from birnn_cli.cli import console, outputs, predictions, progress
+        from birnn_cli.cli import console, outputs, progress
         from birnn_cli.reader.inputs import find_pictures, take_shard
         from birnn_cli.runs import folders
 
-        if explain is not None:
-            from birnn_cli.cli import explanation
+        if preview or explain is not None:
+            from birnn_cli import explanation
+            from birnn_cli.cli import pixels  # with Rich, which the others do without
 
-            explanation.check_usage(explain, paths, several=several)
         model, network = folders.find_checkpoint(checkpoint, console.note_unless(quiet))
         if several and any(len(label) > 1 for label in network.config.classes):
             raise UsageError(
@@ -121,8 +140,10 @@ def predict(
             sources = take_shard(sources, *shard)
         pictures = [each.path for each in sources]
         inputs = [str(model), *paths, *pictures]
-        if explain is not None:
-            explanation.check_target(explain, pictures, inputs, force=force)
+        if explain is not None and len(pictures) > 1:
+            raise ConfigError(ONE_PICTURE)
+        if explain is not None and explain != TERMINAL:
+            outputs.check_explanation(explain, inputs, force=force)
         # What is in a folder is found with it; a link in it leads elsewhere.
         around = [
             str(model),
@@ -158,7 +179,7 @@ def predict(
             num_several += each.num_digits > 1
             if each.num_pages > 1:
                 pages.append((each.source.path, each.num_pages - 1))
-            values = predictions.to_json(each, answered_by, several=several)
+            values = to_json(each, answered_by, several=several)
             if file is not None:
                 file.add(values)
             show(json.dumps(values) if as_json else str(each))
@@ -167,13 +188,66 @@ def predict(
             if saved_stages is not None:
                 saved_stages.save(each.source, each.stages)
             if preview and each.pixels is not None:
-                predictions.show_preview(each.pixels)
+                pixels.show_preview(each.pixels)
             if explain is not None and each.pixels is not None:
-                explanation.show_explanation(explain, network, each)
+                explained = explanation.explain(network, each.pixels)
+                if explain == TERMINAL:
+                    pixels.show_explanation(explained)
+                else:
+                    outputs.write_explanation(explain, explained, each)
     if num_several and not several and not quiet:
         seem = "1 picture seems" if num_several == 1 else f"{num_several:,} pictures seem"
         console.note(f"{seem} to hold several digits; try --several")
-    if missing := predictions.left_out(left_out, pages):
+    if missing := describe_left_out(left_out, pages):
         console.warn(missing)
     if failed:
         raise typer.Exit(ExitCode.FAILED)
+
+
+def to_json(prediction: "Prediction", checkpoint: str, *, several: bool) -> dict[str, Any]:
+    """A prediction as the JSON object of `birnn predict --json`; `several` adds its digits and marks."""
+    error = prediction.error
+    digits = [
+        {"label": each.label, "probability": each.probability, "status": each.status, "box": each.box}
+        for each in prediction.digits
+    ]
+    return {
+        "path": prediction.source.path,
+        "status": prediction.status,
+        "label": prediction.label,
+        "probability": prediction.probability,
+        "top": [vars(each) for each in prediction.top],
+        "error": {"code": error[0], "message": error[1]} if error else None,
+        "checkpoint": checkpoint,
+        **({"digits": digits, "marks": [vars(each) for each in prediction.marks]} if several else {}),
+    }
+
+
+def describe_left_out(paths: Sequence[str], pages: Sequence[tuple[str, int]]) -> str | None:
+    """What was left out, in a line; None if nothing was.
+
+    `paths` are the files and linked folders that `find_images` leaves out, `pages` the paths of pictures
+    and how many further pages or frames each has.
+    """
+    from birnn_cli.reader.decode import HEIC_ENDINGS
+
+    parts = []
+    linked = sum(map(os.path.isdir, paths))
+    others = Counter(Path(path).suffix.lower() for path in paths if not os.path.isdir(path))  # noqa: PTH112
+    if others:
+        total = sum(others.values())
+        kinds = ", ".join(f"{name or 'no ending'} {n:,}" for name, n in sorted(others.items()))
+        parts.append(f"{total:,} {'file' if total == 1 else 'files'} of other kinds ({kinds})")
+    if linked:
+        parts.append(
+            f"{linked:,} linked {'folder' if linked == 1 else 'folders'}: name what is to be read"
+        )
+    if pages:
+        total = sum(further for _, further in pages)
+        names = ", ".join(path for path, _ in pages[:MAX_NAMES]) + ", …" * (len(pages) > MAX_NAMES)
+        parts.append(
+            f"{total:,} further {'page or frame' if total == 1 else 'pages or frames'} of {names}"
+        )
+    if any(name in HEIC_ENDINGS for name in others):
+        parts.append(f"for HEIC: pip install {PACKAGES['heic']}")
+    return f"left out: {'; '.join(parts)}" if parts else None
