@@ -1,4 +1,4 @@
-"""The files that `birnn predict` writes: predictions, pictures, an explanation; gone on with where cut."""
+"""The files that `birnn predict` writes, and how the one of predictions is gone on with."""
 
 import csv
 import json
