@@ -25,6 +25,7 @@ from birnn_cli.cli.options import (
 from birnn_cli.cores import limit_reading_threads
 from birnn_cli.data import DEFAULT_SAMPLES
 from birnn_cli.errors import BelowMinimumError
+from birnn_cli.optional import require
 from birnn_cli.text import percent, printable
 
 if TYPE_CHECKING:
@@ -102,9 +103,10 @@ def evaluate(
 
         note = note_unless(quiet)
         if report_dir is not None:
+            for library in ("matplotlib", "jinja2"):
+                require(library, "report")
+            check_output(report_dir, "--report", force=force, folder=True)
             from birnn_cli.report import findings, page
-
-            page.prepare(report_dir, force=force)
         path, network = folders.find_checkpoint(checkpoint, note)
         name = dataset or network.config.dataset
         if report_dir is not None:

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from birnn_cli.errors import OutputExistsError
 from birnn_cli.evaluation import LabelledLogits, wilson_interval
 from birnn_cli.report import findings, page
 from tests.conftest import run_birnn
@@ -64,7 +63,6 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"step": 781, "samples": 99_968, "validation_loss": 0.125, "validation_accuracy": 0.9625}
     )
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    page.prepare(folder / "report", force=False)
     page.write(folder / "report", report_input(random_outputs(400), folder))
     return folder / "report"
 
@@ -247,7 +245,6 @@ def test_the_same_input_gives_the_same_bytes_and_changes_no_setting(tmp_path: Pa
     for name, size in (("once", 10), ("again", 17)):
         with matplotlib.rc_context({"font.size": size}):  # what a user's own matplotlibrc may say
             before = dict(matplotlib.rcParams)
-            page.prepare(tmp_path / name, force=False)
             page.write(tmp_path / name, report_input(random_outputs(30), tmp_path))
             assert dict(matplotlib.rcParams) == before
     once, again = (
@@ -257,15 +254,8 @@ def test_the_same_input_gives_the_same_bytes_and_changes_no_setting(tmp_path: Pa
     assert once == again
 
 
-def test_a_folder_that_holds_anything_is_refused_unless_forced(tmp_path: Path) -> None:
+def test_a_report_replaces_an_older_one_and_keeps_other_files(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(OutputExistsError, match="--force"):
-        page.prepare(tmp_path, force=False)
-    with pytest.raises(OutputExistsError, match="is a file"):
-        page.prepare(tmp_path / "notes.txt", force=True)
-    page.prepare(tmp_path, force=True)
-    page.prepare(tmp_path / "new" / "folder", force=False)
-    page.prepare(tmp_path / "new" / "folder", force=False)  # an empty one is free
     (tmp_path / "curves.png").write_bytes(b"of an older report")
     page.write(tmp_path, report_input(random_outputs(30), tmp_path))
     assert not (tmp_path / "curves.png").exists()
