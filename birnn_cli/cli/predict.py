@@ -3,7 +3,7 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from math import inf
 from pathlib import Path
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 TERMINAL = Path("-")  # as the file of --explain
 ONE_PICTURE = "--explain is for one picture, found several: name one of them"
+# Progress is shown from so many pictures on: fewer are read in no time.
+MIN_PROGRESS = 100
 MAX_NAMES = 3  # of pictures of which further pages were left out
 
 
@@ -120,13 +122,13 @@ def predict(
     limit_reading_threads(threads)
     with reporting("predict", as_json=as_json), ExitStack() as opened:
         from birnn_cli import prediction
-        from birnn_cli.cli import console, outputs, progress
+        from birnn_cli.cli import console, outputs
         from birnn_cli.reader.inputs import find_pictures, take_shard
         from birnn_cli.runs import folders
 
         if preview or explain is not None:
             from birnn_cli import explanation
-            from birnn_cli.cli import pixels  # with Rich, which the others do without
+            from birnn_cli.cli import pixels  # with Rich, which text does without
 
         model, network = folders.find_checkpoint(checkpoint, console.note_unless(quiet))
         if several and any(len(label) > 1 for label in network.config.classes):
@@ -172,7 +174,11 @@ def predict(
         answered_by = "shipped" if model == folders.SHIPPED else str(model)
         failed, num_several = file is not None and file.any_failed, 0
         pages: list[tuple[str, int]] = []
-        show = opened.enter_context(progress.answers(0 if quiet else len(sources)))
+        show: Callable[[str], None] = console.result
+        if len(sources) >= MIN_PROGRESS and not quiet:
+            from birnn_cli.cli import progress  # with Rich, which few pictures do without
+
+            show = opened.enter_context(progress.answers(len(sources)))
         found = prediction.predict(network, sources, options, jobs)
         for each in opened.enter_context(closing(found)):
             failed |= each.status == "error"

@@ -148,11 +148,10 @@ def train(
         **{name: value for name, value in values.items() if value is not None},
     }
     with reporting("train", as_json=as_json) as results, ExitStack() as opened:
-        from birnn_cli.cli import interrupts, progress
-
         # For who waits at a terminal; `torchrun` numbers its processes.
         if not quiet and sys.stderr.isatty() and os.environ.get("RANK", "0") == "0":
             note("loading torch, which takes some seconds")
+        from birnn_cli.cli import interrupts, progress
         from birnn_cli.runs.folders import RUNS
         from birnn_cli.runs.metrics import read_metrics
         from birnn_cli.training import tensorboard as curves
