@@ -106,12 +106,13 @@ def evaluate(
             for library in ("matplotlib", "jinja2"):
                 require(library, "report")
             check_output(report_dir, "--report", force=force, folder=True)
-            from birnn_cli.report import findings, page
+            from birnn_cli.report import page
+            from birnn_cli.report.findings import Findings
         path, network = folders.find_checkpoint(checkpoint, note)
         name = dataset or network.config.dataset
         if report_dir is not None:
-            read_too = [path] if name in datasets.NAMES else [path, Path(name)]
-            check_output(report_dir, "--report", force=True, inputs=read_too, folder=True)
+            inputs = [path] if name in datasets.NAMES else [path, Path(name)]
+            check_output(report_dir, "--report", force=True, inputs=inputs, folder=True)
         reader = None if name in datasets.NAMES else network.config.reader
         with progress.download(quiet=quiet) as show_download:
             where = data_dir or datasets.default_data_dir(note)
@@ -129,7 +130,7 @@ def evaluate(
         if not as_json:
             show_scores(scores, f"{path} on {data.name}, {split} images")
         if report_dir is not None:
-            report = findings.ReportInput(path, network.metadata, data.name, split, read, scores)
+            report = Findings(path, network.metadata, data.name, split, read, scores)
             results["report"] = str(page.write(report_dir, report))
             note(f"the report is {results['report']}")
         if min_accuracy is not None and scores.accuracy < min_accuracy:

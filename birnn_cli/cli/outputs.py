@@ -60,7 +60,7 @@ def open_predictions(
             yield PredictionFile(file, is_csv=False)
         return
     with path.open("a+b") as file:
-        if _is_taken(file):
+        if not _lock(file):
             raise OutputError(f"{path} is written by another process now: name another --output")
         if not skip_existing:
             file.truncate(0)
@@ -191,8 +191,8 @@ def write_explanation(target: Path, explanation: "Explanation", prediction: Pred
     write_atomically(target, explanation_figure.draw(explanation, title))
 
 
-def _is_taken(file: BinaryIO) -> bool:
-    """Whether another process writes a file; if not, this one has it until it is closed.
+def _lock(file: BinaryIO) -> bool:
+    """Lock a file until it is closed, and return True; or False, where another process has locked it.
 
     The file itself is locked: a lock file beside it would stay behind where a process is killed. On
     Windows filelock would lock its first byte, and nobody could read the file while it is written.
@@ -204,14 +204,14 @@ def _is_taken(file: BinaryIO) -> bool:
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         except OSError:
-            return True
-        return False
+            return False
+        return True
     import fcntl
 
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
-    except OSError:  # a file system without locks: some of those that clusters share
         return False
-    return False
+    except OSError:  # a file system without locks: some of those that clusters share
+        return True
+    return True

@@ -130,7 +130,8 @@ def predict(
             from birnn_cli import explanation
             from birnn_cli.cli import pixels  # with Rich, which text does without
 
-        model, network = folders.find_checkpoint(checkpoint, console.note_unless(quiet))
+        note = console.note_unless(quiet)
+        model, network = folders.find_checkpoint(checkpoint, note)
         if several and any(len(label) > 1 for label in network.config.classes):
             raise UsageError(
                 "--several is for classes of one character, as digits are; found "
@@ -146,14 +147,11 @@ def predict(
             raise ConfigError(ONE_PICTURE)
         if explain is not None and explain != TERMINAL:
             outputs.check_explanation(explain, inputs, force=force)
-        # What is in a folder is found with it; a link in it leads elsewhere.
-        around = [
-            str(model),
-            *paths,
-            *filter(os.path.islink, pictures if save_input or save_stages else ()),
-        ]
+        # Naming a folder covers the pictures in it, except where a link among them leads elsewhere.
+        links = filter(os.path.islink, pictures if save_input or save_stages else ())
+        named = [str(model), *paths, *links]
         saved_input, saved_stages = (
-            outputs.PictureFolder(folder, name, force=force, inputs=around) if folder else None
+            outputs.PictureFolder(folder, name, force=force, inputs=named) if folder else None
             for folder, name in ((save_input, "--save-input"), (save_stages, "--save-stages"))
         )
         file = None
@@ -162,11 +160,11 @@ def predict(
                 outputs.open_predictions(output, inputs, force=force, skip_existing=skip_existing)
             )
             sources = [each for each in sources if each.path not in file.done]
-            if pictures and not sources and not quiet:
+            if pictures and not sources:
                 held = (
                     "the one picture is" if len(pictures) == 1 else f"all {len(pictures):,} pictures are"
                 )
-                console.note(f"nothing to do: {held} in {output} already")
+                note(f"nothing to do: {held} in {output} already")
 
         options = prediction.Options(
             top_k=top_k, invert=invert, several=several, stages=saved_stages is not None
@@ -178,7 +176,7 @@ def predict(
         if len(sources) >= MIN_PROGRESS and not quiet:
             from birnn_cli.cli import progress  # with Rich, which few pictures do without
 
-            show = opened.enter_context(progress.answers(len(sources)))
+            show = opened.enter_context(progress.predictions(len(sources)))
         found = prediction.predict(network, sources, options, jobs)
         for each in opened.enter_context(closing(found)):
             failed |= each.status == "error"
@@ -201,9 +199,9 @@ def predict(
                     pixels.show_explanation(explained)
                 else:
                     outputs.write_explanation(explain, explained, each)
-    if num_several and not several and not quiet:
+    if num_several and not several:
         seem = "1 picture seems" if num_several == 1 else f"{num_several:,} pictures seem"
-        console.note(f"{seem} to hold several digits; try --several")
+        note(f"{seem} to hold several digits; try --several")
     if missing := describe_left_out(left_out, pages):
         console.warn(missing)
     if failed:

@@ -85,7 +85,7 @@ def _time_left() -> TimeRemainingColumn:
 
 
 @contextmanager
-def answers(total: int) -> Iterator[Callable[[str], None]]:
+def predictions(total: int) -> Iterator[Callable[[str], None]]:
     """Show predictions as they come, on stdout, and on stderr how many of `total` pictures are read.
 
     Yields what is to be called with each prediction's text.

@@ -12,14 +12,14 @@ from birnn_cli.files import write_atomically
 from birnn_cli.reader.decode import encode_png
 from birnn_cli.report import figures
 from birnn_cli.report.figures import Picture
-from birnn_cli.report.findings import MAX_MISTAKES, MAX_UNFOLDED_MISTAKES, ReportInput
+from birnn_cli.report.findings import MAX_MISTAKES, MAX_UNFOLDED_MISTAKES, Findings
 from birnn_cli.runs import checkpoint
 from birnn_cli.text import percent, printable
 
 PAGE = "index.html"
 
 
-def write(folder: Path, report: ReportInput) -> Path:
+def write(folder: Path, report: Findings) -> Path:
     """Write a report into a folder, and return the page; files of the same names are replaced.
 
     The same input gives the same bytes. An OSError says that a file cannot be written.
@@ -36,7 +36,7 @@ def write(folder: Path, report: ReportInput) -> Path:
     return folder / PAGE
 
 
-def render(report: ReportInput, pictures: Mapping[str, Picture | None]) -> str:
+def render(report: Findings, pictures: Mapping[str, Picture | None]) -> str:
     """The page as HTML, without figures where no pictures are given; the template escapes all text."""
     html = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
