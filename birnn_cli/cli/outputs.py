@@ -84,9 +84,9 @@ class PredictionFile:
         self._text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
 
     def read_existing(self, path: Path) -> None:
-        """Read what the file holds, without a torn last line, which goes; one of CSV gets its header."""
+        """Read what the file holds and cut off a torn last line; an empty CSV file gets its header."""
         self._file.seek(0)
-        whole = 0  # where the last whole line ends, in bytes
+        end = 0  # of the last whole line, in bytes
         for number, record in enumerate(self._records(), start=1):
             try:
                 values = self._parse(record)
@@ -101,9 +101,9 @@ class PredictionFile:
                     f"line {number} of {path} is no prediction, expected {expected} as `birnn predict` "
                     "writes them: name another --output"
                 ) from None
-            whole += len(record)
-        self._file.truncate(whole)
-        if self._is_csv and whole == 0:
+            end += len(record)
+        self._file.truncate(end)
+        if self._is_csv and end == 0:
             self._write_row(COLUMNS)
 
     def _records(self) -> Iterator[bytes]:
