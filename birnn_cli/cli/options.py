@@ -140,8 +140,6 @@ DataDir = Annotated[
         "Where the data sets are, and missing ones are downloaded to.",
         default="BIRNN_DATA_DIR, else the user's cache folder",
         metavar="DIR",
-        envvar="BIRNN_DATA_DIR",
-        show_envvar=False,
         rich_help_panel=DATA,
     ),
 ]
