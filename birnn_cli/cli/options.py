@@ -106,29 +106,30 @@ def _panel(value: str) -> str:
 
 def _recipe_parameter(value: "Field[Any]") -> inspect.Parameter:
     """The parameter for one value of a recipe; its field has the help text and the default."""
-    kind = get_type_hints(Recipe)[value.name]
-    settings: dict[str, Any] = {"rich_help_panel": _panel(value.name)}
+    kind, help_text = get_type_hints(Recipe)[value.name], value.metadata["help"]
+
+    def parse(text: str) -> Any:  # refuses what the recipe would refuse, in the same words
+        found: Any = text
+        with contextlib.suppress(ValueError):
+            found = kind(text) if kind in (int, float) else text
+        try:
+            check_value(Recipe, value.name, found)
+        except ConfigError as error:
+            expected = str(error).rpartition(", expected ")[2]
+            raise typer.BadParameter(f"found {text!r}, expected {expected}") from None
+        return found
+
     if kind is bool:
-        made = flag(value.metadata["help"], **settings)
+        made = flag(help_text, rich_help_panel=_panel(value.name))
     else:
-
-        def parse(text: str) -> Any:  # refuses what the recipe would refuse, in the same words
-            found: Any = text
-            with contextlib.suppress(ValueError):
-                found = kind(text) if kind in (int, float) else text
-            try:
-                check_value(Recipe, value.name, found)
-            except ConfigError as error:
-                expected = str(error).rpartition(", expected ")[2]
-                raise typer.BadParameter(f"found {text!r}, expected {expected}") from None
-            return found
-
-        settings["parser"] = parse
-        if choices := get_args(kind):
-            settings["autocompletion"] = lambda: list(choices)
-        shown = f"{value.default:,}" if kind in (int, float) else value.default
-        metavar = {int: "N", float: "X"}.get(kind, "NAME")
-        made = option(value.metadata["help"], default=shown, metavar=metavar, **settings)
+        made = option(
+            help_text,
+            default=f"{value.default:,}" if kind in (int, float) else value.default,
+            metavar={int: "N", float: "X"}.get(kind, "NAME"),
+            parser=parse,
+            autocompletion=lambda: list(get_args(kind)),
+            rich_help_panel=_panel(value.name),
+        )
     annotation: Any = Annotated[kind | None, made]
     keyword = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(value.name, keyword, default=None, annotation=annotation)
