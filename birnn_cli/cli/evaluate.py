@@ -153,7 +153,7 @@ def _show_folder(folder: "LabelledFolder", split: "Split", note: Callable[[str],
 
 
 def show_scores(scores: "Evaluation", heading: str) -> None:
-    """Show scores on stdout, with a confusion matrix where it fits the console."""
+    """Show scores on stdout, with a confusion matrix where it fits the terminal."""
     low, high = scores.ci95
     result(heading)
     result(
