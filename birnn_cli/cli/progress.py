@@ -62,9 +62,9 @@ def _display(name: str, *columns: Any, quiet: bool = False, **settings: Any) -> 
 
 
 @contextmanager
-def _bar(name: str, *columns: Any, quiet: bool) -> "Iterator[Report]":
+def _bar(*columns: Any, quiet: bool) -> "Iterator[Report]":
     """A live display, visible from the first count on; yields a function to update it."""
-    with _display(name, *columns, quiet=quiet, transient=True) as progress:
+    with _display(*columns, quiet=quiet, transient=True) as progress:
         task = progress.add_task("", visible=False)
         yield lambda done, total: progress.update(task, completed=done, total=total, visible=done > 0)
 
