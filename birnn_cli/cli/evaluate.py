@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -46,7 +45,7 @@ def evaluate(
             "-n",
             default=DEFAULT_SAMPLES,
             metavar="N",
-            parser=number(int, 1, inf),
+            parser=number(int, 1),
         ),
     ] = None,
     whole: Annotated[bool, flag("Score all images of the split.", "--all")] = False,

@@ -47,7 +47,7 @@ def _parser(
     return parse
 
 
-def number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], Any]:
+def number(kind: type[int] | type[float], low: float, high: float = inf) -> Callable[[str], Any]:
     """A parser for numbers from `low` to `high`, both included, and finite."""
     whole = "whole " if kind is int else ""
     expected = f"a {whole}number from {low:,}" + (f" to {high:,}" if high < inf else "")

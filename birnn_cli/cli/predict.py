@@ -5,7 +5,6 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -43,7 +42,7 @@ def predict(
     ],
     top_k: Annotated[
         int,
-        option("How many labels to name.", default=1, metavar="N", parser=number(int, 1, inf)),
+        option("How many labels to name.", default=1, metavar="N", parser=number(int, 1)),
     ] = 1,
     invert: Annotated[
         Literal["auto", "yes", "no"],
