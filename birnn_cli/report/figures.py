@@ -21,7 +21,6 @@ from birnn_cli.report.findings import MAX_MISTAKES, Bin, Findings
 
 # In inches: at this width letters of 9.5 points can be read on a phone.
 WIDTH = 4.6
-DPI = 180
 # Of more classes than these the cells have no numbers, and not every class its name.
 MAX_NAMED_CLASSES = 40
 # Longer names are shortened in figures; the page's tables have them whole.
@@ -29,6 +28,7 @@ MAX_NAME = 12
 
 BLUE = "#0072b2"
 STYLE: dict[Any, Any] = {
+    "figure.dpi": 180,
     "font.size": 9.5,
     "axes.grid": True,
     "axes.axisbelow": True,
@@ -62,17 +62,17 @@ def draw_all(report: Findings) -> dict[str, Picture | None]:
         "mistakes.png": mistakes_sheet(report) if report.mistakes else None,
     }
     return {
-        name: Picture(to_png(figure, DPI), round(figure.get_figwidth() * 100)) if figure else None
+        name: Picture(to_png(figure), round(figure.get_figwidth() * 100)) if figure else None
         for name, figure in figures.items()
     }
 
 
-def to_png(figure: Figure, dpi: int) -> bytes:
+def to_png(figure: Figure) -> bytes:
     """A figure as a PNG file; the same figure gives the same bytes."""
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # letters that the font lacks are drawn as boxes
-        figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
+        figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
 
 
