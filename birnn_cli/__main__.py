@@ -11,13 +11,13 @@ def main() -> None:
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
     try:
-        from birnn_cli.cli.app import app
+        from birnn_cli.cli.app import run
 
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):  # a plain character for one that its encoding lacks
                 stream.reconfigure(errors="plain")
 
-        app(prog_name="birnn")
+        run()
     except KeyboardInterrupt:  # Ctrl-C before a command has begun, while Python still imports
         sys.exit(130)
     except SystemExit as end:

@@ -52,16 +52,16 @@ def _is_same(path: Path, other: str | Path) -> bool:
 
 def _refuse_around_inputs(folder: Path, option: str, inputs: Iterable[str | Path]) -> None:
     """Refuse a folder for many files that is, is within or holds what is read."""
-    whole = folder.resolve()
+    target = folder.resolve()
     for each in inputs:
         if not os.path.exists(each):  # noqa: PTH110 - a name with a NUL in it is none either
             continue
         path = Path(each)
-        for read in (path.resolve(), path.parent.resolve() / path.name):  # of a link, what and where
-            if whole == read:
+        for read in (path.resolve(), path.parent.resolve() / path.name):  # a link's target, and itself
+            if target == read:
                 raise UsageError(f"{folder} is what is to be read: name another {option}")
-            if read in whole.parents or whole in read.parents:
-                relation = "holds" if whole in read.parents else "is within"
+            if read in target.parents or target in read.parents:
+                relation = "holds" if target in read.parents else "is within"
                 raise UsageError(
                     f"{folder} {relation} {each}, which is to be read: name another {option}"
                 )

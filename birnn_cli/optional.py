@@ -5,7 +5,7 @@ from typing import Any
 
 from birnn_cli.errors import ConfigError
 
-# What each extra installs: to name it helps also who installed birnn from a folder.
+# What each extra installs. Errors name the packages, which helps however birnn was installed.
 PACKAGES = {
     "heic": "pillow-heif",
     "onnx": "onnx onnxruntime",

@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from birnn_cli import prediction
-from birnn_cli.cli.explanation import show_explanation
+from birnn_cli.cli.outputs import write_explanation
 from birnn_cli.data import strokes
+from birnn_cli.explanation import explain
 from birnn_cli.reader import read
 from birnn_cli.reader.inputs import find_pictures
 from birnn_cli.reader.stages import draw_stages
@@ -140,7 +141,9 @@ def main() -> None:
     sheet(answers).save(SHEET, optimize=True)
     stages = read.read_stages((DIGITS / "7-photo.jpg").read_bytes())
     Image.fromarray(draw_stages(stages)).save(STAGES, optimize=True)
-    show_explanation(EXPLAINED, shipped, answers[7])
+    seven = answers[7]
+    assert seven.pixels is not None
+    write_explanation(EXPLAINED, explain(shipped, seven.pixels), seven)
     options = prediction.Options(several=True, stages=True)
     (read_number,) = prediction.predict(shipped, find_pictures([str(NUMBER)]), options)
     print(read_number)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from selenium import webdriver
 
-from birnn_cli.export import export
+from birnn_cli.export.page import to_html
 from birnn_cli.runs import checkpoint, folders
 
 HERE = Path(__file__).parent
@@ -21,7 +21,7 @@ ROWS_READ = 17
 
 def main() -> None:
     """Write the page and the screenshot."""
-    export(checkpoint.load(folders.SHIPPED), PAGE, "html")
+    PAGE.write_bytes(to_html(checkpoint.load(folders.SHIPPED)))
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):

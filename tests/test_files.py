@@ -13,7 +13,7 @@ from birnn_cli.files import check_output, write_atomically
 
 def test_a_new_file_and_an_empty_folder_may_be_written(tmp_path: Path) -> None:
     check_output(tmp_path / "new.json", "--output", force=False)
-    check_output(tmp_path / "new", "--report", force=False, folder=True)
+    check_output(tmp_path / "new" / "folder", "--report", force=False, folder=True)
     (tmp_path / "empty").mkdir()
     check_output(tmp_path / "empty", "--report", force=False, folder=True)
 
@@ -27,6 +27,8 @@ def test_what_exists_is_refused_unless_forced(tmp_path: Path) -> None:
     check_output(file, "--output", force=True)
     with pytest.raises(OutputExistsError, match="holds files already: name another --report, or wait"):
         check_output(tmp_path, "--report", force=False, folder=True, advice="or wait")
+    with pytest.raises(OutputExistsError, match=r"holds files already.*--force"):
+        check_output(tmp_path, "--report", force=False, folder=True)
     check_output(tmp_path, "--report", force=True, folder=True)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 from typer._click.exceptions import UsageError
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 
 from birnn_cli.cli import console
 from birnn_cli.cli.evaluate import evaluate
@@ -16,27 +16,6 @@ from birnn_cli.cli.options import flag
 from birnn_cli.cli.predict import predict
 from birnn_cli.cli.train import train
 from birnn_cli.version import __version__
-
-
-class Commands(TyperGroup):
-    """The commands; what their parser refuses is one line on stderr, as every other error is."""
-
-    def main(self, *args: Any, **settings: Any) -> None:
-        """Run the command line and exit."""
-        settings["standalone_mode"] = False  # Typer's own reports take a panel of five lines
-        try:
-            code = super().main(*args, **settings)
-        except UsageError as error:
-            path = error.ctx.command_path if error.ctx else "birnn"
-            if isinstance(error, typer.BadParameter) and error.message:
-                message = f"{error.param.opts[0]}: " if error.param else ""
-                message += error.message
-            else:
-                text = error.format_message().rstrip(".")
-                message = f"{text[0].lower()}{text[1:]}: see {path} --help"
-            console.note(f"{path}: {message}")
-            code = error.exit_code
-        sys.exit(code or 0)
 
 
 class Command(TyperCommand):
@@ -56,7 +35,6 @@ class Command(TyperCommand):
 
 
 app = typer.Typer(
-    cls=Commands,
     rich_markup_mode=None,
     epilog="Examples:\n\nbirnn train\n\nbirnn eval --all\n\nbirnn predict digit.png\n\n"
     "birnn predict scans/ --json",
@@ -89,3 +67,21 @@ app.command("eval", cls=Command)(evaluate)
 app.command(cls=Command)(predict)
 app.command(cls=Command)(info)
 app.command(cls=Command)(export)
+
+
+def run() -> None:
+    """Run the command line and exit; what its parser refuses is one line on stderr, like any error."""
+    try:
+        # Typer's own reports take a panel of five lines.
+        code = app(prog_name="birnn", standalone_mode=False)
+    except UsageError as error:
+        path = error.ctx.command_path if error.ctx else "birnn"
+        if isinstance(error, typer.BadParameter) and error.message:
+            message = f"{error.param.opts[0]}: " if error.param else ""
+            message += error.message
+        else:
+            text = error.format_message().rstrip(".")
+            message = f"{text[0].lower()}{text[1:]}: see {path} --help"
+        console.note(f"{path}: {message}")
+        code = error.exit_code
+    sys.exit(code or 0)

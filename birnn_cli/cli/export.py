@@ -7,6 +7,7 @@ import typer
 
 from birnn_cli.cli.exits import reporting
 from birnn_cli.cli.options import AsJson, CheckpointPath, Quiet, choice, flag, option
+from birnn_cli.errors import UsageError
 
 
 def export(
@@ -28,15 +29,21 @@ def export(
 ) -> None:
     """Write a network to a file that works without birnn: ONNX, or a page to draw on."""
     with reporting("export", as_json=as_json) as results:
-        from birnn_cli import files
         from birnn_cli.cli import console
-        from birnn_cli.export import export, format_of
+        from birnn_cli.export.onnx import to_onnx
+        from birnn_cli.export.page import to_html
+        from birnn_cli.files import check_output, write_atomically
         from birnn_cli.runs import folders
 
-        file_format = format_of(file, file_format)
+        formats = {"onnx": to_onnx, "html": to_html}
+        file_format = file_format or file.suffix.lower().removeprefix(".")
+        if file_format not in formats:
+            raise UsageError(
+                f"{file} says no format by its ending: expected .onnx or .html, or --format onnx or html"
+            )
         path, network = folders.find_checkpoint(checkpoint, console.note_unless(quiet))
-        files.check_output(file, "file", force=force, inputs=[path])
-        export(network, file, file_format)
+        check_output(file, "file", force=force, inputs=[path])
+        write_atomically(file, formats[file_format](network))
         size = file.stat().st_size
         results |= {"checkpoint": str(path), "file": str(file), "format": file_format, "bytes": size}
         if not as_json:

@@ -4,7 +4,7 @@ import contextlib
 import inspect
 from collections.abc import Callable
 from dataclasses import Field, fields
-from math import inf, nan
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
 
@@ -30,43 +30,37 @@ def flag(help_text: str, *names: str, **settings: Any) -> Any:
     return typer.Option(*names, help=help_text, show_default=False, **settings)
 
 
-def number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], Any]:
-    """A parser for numbers from `low` to `high`, both included, and finite."""
-    whole = "whole " if kind is int else ""
-    expected = f"{whole}number from {low:,}" + (f" to {high:,}" if high < inf else "")
+def _parser(
+    kind: Callable[[str], Any], fits: Callable[[Any], bool], expected: str
+) -> Callable[[str], Any]:
+    """A parser of values of a kind; one that does not fit is refused with what was expected."""
 
-    def parse(text: str) -> int | float:
+    def parse(text: str) -> Any:
         try:
             value = kind(text)
+            if fits(value):
+                return value
         except ValueError:
-            value = nan
-        if not (low <= value <= high and value < inf):
-            raise typer.BadParameter(f"found {text!r}, expected a {expected}")
-        return value
+            pass
+        raise typer.BadParameter(f"found {text!r}, expected {expected}")
 
     return parse
 
 
+def number(kind: type[int] | type[float], low: float, high: float = inf) -> Callable[[str], Any]:
+    """A parser for numbers from `low` to `high`, both included, and finite."""
+    whole = "whole " if kind is int else ""
+    expected = f"a {whole}number from {low:,}" + (f" to {high:,}" if high < inf else "")
+    return _parser(kind, lambda value: low <= value <= high and value < inf, expected)
+
+
+positive = _parser(float, lambda value: 0 < value < inf, "a finite number above 0")
+
+
 def choice(*choices: str) -> dict[str, Any]:
     """The settings of an option that takes one of these words."""
-
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise typer.BadParameter(f"found {text!r}, expected one of {', '.join(choices)}")
-        return text
-
+    parse = _parser(str, lambda text: text in choices, f"one of {', '.join(choices)}")
     return {"parser": parse, "autocompletion": lambda: list(choices)}
-
-
-def positive(text: str) -> float:
-    """Parse a number that is finite and above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = nan
-    if not 0 < value < inf:
-        raise typer.BadParameter(f"found {text!r}, expected a finite number above 0")
-    return value
 
 
 class Shard(NamedTuple):
@@ -112,29 +106,30 @@ def _panel(value: str) -> str:
 
 def _recipe_parameter(value: "Field[Any]") -> inspect.Parameter:
     """The parameter for one value of a recipe; its field has the help text and the default."""
-    kind = get_type_hints(Recipe)[value.name]
-    settings: dict[str, Any] = {"rich_help_panel": _panel(value.name)}
+    kind, help_text = get_type_hints(Recipe)[value.name], value.metadata["help"]
+
+    def parse(text: str) -> Any:  # refuses what the recipe would refuse, in the same words
+        found: Any = text
+        with contextlib.suppress(ValueError):
+            found = kind(text) if kind in (int, float) else text
+        try:
+            check_value(Recipe, value.name, found)
+        except ConfigError as error:
+            expected = str(error).rpartition(", expected ")[2]
+            raise typer.BadParameter(f"found {text!r}, expected {expected}") from None
+        return found
+
     if kind is bool:
-        made = flag(value.metadata["help"], **settings)
+        made = flag(help_text, rich_help_panel=_panel(value.name))
     else:
-
-        def parse(text: str) -> Any:  # refuses what the recipe would refuse, in the same words
-            found: Any = text
-            with contextlib.suppress(ValueError):
-                found = kind(text) if kind in (int, float) else text
-            try:
-                check_value(Recipe, value.name, found)
-            except ConfigError as error:
-                expected = str(error).rpartition(", expected ")[2]
-                raise typer.BadParameter(f"found {text!r}, expected {expected}") from None
-            return found
-
-        settings["parser"] = parse
-        if choices := get_args(kind):
-            settings["autocompletion"] = lambda: list(choices)
-        shown = f"{value.default:,}" if kind in (int, float) else value.default
-        metavar = {int: "N", float: "X"}.get(kind, "NAME")
-        made = option(value.metadata["help"], default=shown, metavar=metavar, **settings)
+        made = option(
+            help_text,
+            default=f"{value.default:,}" if kind in (int, float) else value.default,
+            metavar={int: "N", float: "X"}.get(kind, "NAME"),
+            parser=parse,
+            autocompletion=lambda: list(get_args(kind)),
+            rich_help_panel=_panel(value.name),
+        )
     annotation: Any = Annotated[kind | None, made]
     keyword = inspect.Parameter.KEYWORD_ONLY
     return inspect.Parameter(value.name, keyword, default=None, annotation=annotation)
@@ -146,8 +141,6 @@ DataDir = Annotated[
         "Where the data sets are, and missing ones are downloaded to.",
         default="BIRNN_DATA_DIR, else the user's cache folder",
         metavar="DIR",
-        envvar="BIRNN_DATA_DIR",
-        show_envvar=False,
         rich_help_panel=DATA,
     ),
 ]

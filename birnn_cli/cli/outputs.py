@@ -1,104 +1,110 @@
-"""The files that `birnn predict` writes: predictions as JSON Lines or CSV, and folders of pictures."""
+"""The files that `birnn predict` writes: predictions, folders of pictures, an explanation."""
 
 import csv
 import io
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from birnn_cli.errors import OutputError, UsageError
+from birnn_cli.errors import ConfigError, OutputError, UsageError
 from birnn_cli.files import check_output, write_atomically
+from birnn_cli.optional import require
+from birnn_cli.prediction import Prediction
 from birnn_cli.reader.decode import encode_png
 from birnn_cli.reader.inputs import Source
+from birnn_cli.text import percent
+
+if TYPE_CHECKING:
+    from birnn_cli.explanation import Explanation
 
 COLUMNS = ("path", "status", "label", "probability", "error")  # of CSV
 
 
-class PredictionFile:
-    """The file of `predict --output`, a line or row a picture; to be used in a `with`.
+@contextmanager
+def open_predictions(
+    path: Path,
+    inputs: Sequence[str | Path] = (),
+    *,
+    force: bool = False,
+    skip_existing: bool = False,
+) -> Iterator["PredictionFile"]:
+    """Open the file of `predict --output`: JSON Lines or CSV by its ending.
 
-    It is JSON Lines or CSV by its ending; what is no plain file, such as a pipe, gets JSON Lines.
-
-    With `skip_existing`, predictions are added to a file that exists: `done` are the paths of the
-    pictures that it holds, `any_failed` whether one of them could not be read. A torn last line, which a
-    process that was stopped may have left, is cut off.
+    What is no plain file, such as a pipe, gets JSON Lines. With `skip_existing`, predictions are added
+    to a file that exists. A torn last line, which a process that was stopped may have left, is cut off.
 
     Raises:
         OutputExistsError: The file exists, and neither `force` nor `skip_existing` is given.
         UsageError: It has another ending, or is one of the inputs.
         OutputError: Another process writes it, or it holds something else.
     """
+    is_plain = path.is_file() or not path.exists()
+    ending = path.suffix.lower()
+    if is_plain and ending not in (".jsonl", ".csv"):
+        raise UsageError(f"--output {path}: expected a file ending in .jsonl or .csv")
+    check_output(
+        path,
+        "--output",
+        force=force or skip_existing or not is_plain,
+        inputs=inputs,
+        advice="add --skip-existing to go on with it, or --force to replace it",
+    )
+    if not is_plain:  # a pipe or a device can only be written to
+        with path.open("wb") as file:
+            yield PredictionFile(file, is_csv=False)
+        return
+    with path.open("a+b") as file:
+        if not _lock(file):
+            raise OutputError(f"{path} is written by another process now: name another --output")
+        if not skip_existing:
+            file.truncate(0)
+        predictions = PredictionFile(file, is_csv=ending == ".csv")
+        predictions.read_existing(path)
+        yield predictions
 
-    def __init__(
-        self,
-        path: Path,
-        inputs: Sequence[str | Path] = (),
-        *,
-        force: bool = False,
-        skip_existing: bool = False,
-    ) -> None:
+
+class PredictionFile:
+    """An open file of predictions, a line or row a picture.
+
+    `done` are the paths of the pictures that it held when it was opened, `any_failed` whether one of
+    them could not be read.
+    """
+
+    def __init__(self, file: BinaryIO, *, is_csv: bool) -> None:
         self.done: set[str] = set()
         self.any_failed = False
-        self._file: BinaryIO
-        is_plain = path.is_file() or not path.exists()
-        self._is_csv = is_plain and path.suffix.lower() == ".csv"
-        if is_plain and path.suffix.lower() not in (".jsonl", ".csv"):
-            raise UsageError(f"--output {path}: expected a file ending in .jsonl or .csv")
-        check_output(
-            path,
-            "--output",
-            force=force or skip_existing or not is_plain,
-            inputs=inputs,
-            advice="add --skip-existing to go on with it, or --force to replace it",
-        )
-        with ExitStack() as opened:
-            if not is_plain:  # a pipe or a device can only be written to
-                self._file = opened.enter_context(path.open("wb"))
-                opened.pop_all()
-                return
-            self._file = opened.enter_context(path.open("a+b"))
-            if _is_taken(self._file):
-                raise OutputError(f"{path} is written by another process now: name another --output")
-            self._file.seek(0)
-            if skip_existing:
-                self._read_existing(path)
-            else:
-                self._file.truncate()
-            if self._is_csv and self._file.seek(0, os.SEEK_END) == 0:
-                self._write_row(COLUMNS)
-            opened.pop_all()  # all is well: it stays open
+        self._file, self._is_csv = file, is_csv
+        # A path that is no UTF-8 keeps its bytes.
+        self._text = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
 
-    def _read_existing(self, path: Path) -> None:
-        whole = 0  # where the last whole line ends, in bytes
+    def read_existing(self, path: Path) -> None:
+        """Read what the file holds and cut off a torn last line; an empty CSV file gets its header."""
+        self._file.seek(0)
+        end = 0  # of the last whole line, in bytes
         for number, record in enumerate(self._records(), start=1):
             try:
-                if self._is_csv and whole == 0:
-                    if _parse_row(record) != list(COLUMNS):
-                        raise ValueError
-                else:
-                    values = (
-                        dict(zip(COLUMNS, _parse_row(record), strict=True))
-                        if self._is_csv
-                        else json.loads(record)
-                    )
+                values = self._parse(record)
+                if not (self._is_csv and number == 1):
                     self.any_failed |= values["status"] == "error"
                     self.done.add(values["path"])
-            except (ValueError, KeyError, TypeError):
+                elif tuple(values.values()) != COLUMNS:
+                    raise ValueError
+            except (ValueError, KeyError, TypeError, csv.Error):
                 expected = "CSV" if self._is_csv else "JSON Lines"
                 raise OutputError(
                     f"line {number} of {path} is no prediction, expected {expected} as `birnn predict` "
                     "writes them: name another --output"
                 ) from None
-            whole += len(record)
-        self._file.truncate(whole)
+            end += len(record)
+        self._file.truncate(end)
+        if self._is_csv and end == 0:
+            self._write_row(COLUMNS)
 
     def _records(self) -> Iterator[bytes]:
         """The whole lines of the file or, of CSV, its whole rows: a quoted label has several."""
@@ -109,29 +115,24 @@ class PredictionFile:
                 yield record
                 record = b""
 
+    def _parse(self, record: bytes) -> Any:
+        if not self._is_csv:
+            return json.loads(record)
+        (row,) = csv.reader([record.decode(errors="surrogateescape")])
+        return dict(zip(COLUMNS, row, strict=True))
+
     def add(self, values: dict[str, Any]) -> None:
         """Add a picture's prediction, as `to_json` gives it, and write it out at once."""
         if self._is_csv:
             error = values["error"]["message"] if values["error"] else None
             self._write_row([*(values[name] for name in COLUMNS[:-1]), error])
         else:
-            self._file.write(f"{json.dumps(values)}\n".encode())
-            self._file.flush()
+            self._text.write(json.dumps(values) + "\n")
+            self._text.flush()
 
     def _write_row(self, row: Sequence[Any]) -> None:
-        text = io.StringIO(newline="")
-        csv.writer(text).writerow(row)
-        # A path that is no UTF-8 keeps its bytes.
-        self._file.write(text.getvalue().encode(errors="surrogateescape"))
-        self._file.flush()
-
-    def __enter__(self) -> "PredictionFile":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        self._file.close()
+        csv.writer(self._text).writerow(row)
+        self._text.flush()
 
 
 class PictureFolder:
@@ -166,13 +167,32 @@ class PictureFolder:
         write_atomically(path, encode_png(pixels), durable=False)
 
 
-def _parse_row(record: bytes) -> list[str]:
-    (row,) = csv.reader(io.StringIO(record.decode(errors="surrogateescape"), newline=""))
-    return row
+def check_explanation(target: Path, inputs: Sequence[str | Path], *, force: bool) -> None:
+    """Refuse, before any picture is read, a file to which no explanation could be written.
+
+    Raises:
+        OutputExistsError: The file exists, and nothing is forced.
+        UsageError: It is one of the inputs.
+        ConfigError: Its folder is not there, or matplotlib is not installed.
+    """
+    check_output(target, "--explain", force=force, inputs=inputs)
+    if not target.parent.is_dir():
+        raise ConfigError(f"--explain {target}: there is no folder {target.parent}, so make it first")
+    require("matplotlib", "report")
 
 
-def _is_taken(file: BinaryIO) -> bool:
-    """Whether another process writes a file; if not, this one has it until it is closed.
+def write_explanation(target: Path, explanation: "Explanation", prediction: Prediction) -> None:
+    """Write the explanation of a prediction, which has a label, as a PNG file."""
+    from birnn_cli.report import explanation_figure
+
+    doubt = "?" if prediction.status == "unsure" else ""
+    best = prediction.top[0]
+    title = f"Which rows the prediction {best.label}{doubt} ({percent(best.probability)}) comes from"
+    write_atomically(target, explanation_figure.draw(explanation, title))
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Lock a file until it is closed, and return True; or False, where another process has locked it.
 
     The file itself is locked: a lock file beside it would stay behind where a process is killed. On
     Windows filelock would lock its first byte, and nobody could read the file while it is written.
@@ -184,14 +204,14 @@ def _is_taken(file: BinaryIO) -> bool:
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         except OSError:
-            return True
-        return False
+            return False
+        return True
     import fcntl
 
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
-    except OSError:  # a file system without locks: some of those that clusters share
         return False
-    return False
+    except OSError:  # a file system without locks: some of those that clusters share
+        return True
+    return True

@@ -2,10 +2,11 @@
 
 import json
 import os
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from math import inf
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -21,7 +22,17 @@ from birnn_cli.cli.options import (
     parse_shard,
 )
 from birnn_cli.cores import limit_reading_threads
-from birnn_cli.errors import UsageError
+from birnn_cli.errors import ConfigError, UsageError
+from birnn_cli.optional import PACKAGES
+
+if TYPE_CHECKING:
+    from birnn_cli.prediction import Prediction
+
+TERMINAL = Path("-")  # as the file of --explain
+ONE_PICTURE = "--explain is for one picture, found several: name one of them"
+# Progress is shown from so many pictures on: fewer are read in no time.
+MIN_PROGRESS = 100
+MAX_NAMES = 3  # of pictures of which further pages were left out
 
 
 def predict(
@@ -31,7 +42,7 @@ def predict(
     ],
     top_k: Annotated[
         int,
-        option("How many labels to name.", default=1, metavar="N", parser=number(int, 1, inf)),
+        option("How many labels to name.", default=1, metavar="N", parser=number(int, 1)),
     ] = 1,
     invert: Annotated[
         Literal["auto", "yes", "no"],
@@ -95,21 +106,31 @@ def predict(
         and save_input.resolve() == save_stages.resolve()
     ):
         raise typer.BadParameter("--save-input and --save-stages need a folder each.")
-    if as_json and (preview or explain == Path("-")):
+    if as_json and (preview or explain == TERMINAL):
         shown = "--preview" if preview else "--explain -"
         raise typer.BadParameter(f"{shown} is for people, --json for programs: leave one of them out.")
+    if explain is not None:
+        if several:
+            raise typer.BadParameter("--explain is for one prediction: leave --several out")
+        if len(paths) > 1:
+            raise typer.BadParameter(ONE_PICTURE)
+        if explain != TERMINAL and explain.suffix.lower() != ".png":
+            raise typer.BadParameter(
+                f"--explain {explain}: expected a file ending in .png, or - for the terminal"
+            )
     limit_reading_threads(threads)
     with reporting("predict", as_json=as_json), ExitStack() as opened:
         from birnn_cli import prediction
-        from birnn_cli.cli import console, outputs, predictions, progress
+        from birnn_cli.cli import console, outputs
         from birnn_cli.reader.inputs import find_pictures, take_shard
         from birnn_cli.runs import folders
 
-        if explain is not None:
-            from birnn_cli.cli import explanation
+        if preview or explain is not None:
+            from birnn_cli import explanation
+            from birnn_cli.cli import pixels  # with Rich, which text does without
 
-            explanation.check_usage(explain, paths, several=several)
-        model, network = folders.find_checkpoint(checkpoint, console.note_unless(quiet))
+        note = console.note_unless(quiet)
+        model, network = folders.find_checkpoint(checkpoint, note)
         if several and any(len(label) > 1 for label in network.config.classes):
             raise UsageError(
                 "--several is for classes of one character, as digits are; found "
@@ -121,28 +142,28 @@ def predict(
             sources = take_shard(sources, *shard)
         pictures = [each.path for each in sources]
         inputs = [str(model), *paths, *pictures]
-        if explain is not None:
-            explanation.check_target(explain, pictures, inputs, force=force)
-        # What is in a folder is found with it; a link in it leads elsewhere.
-        around = [
-            str(model),
-            *paths,
-            *filter(os.path.islink, pictures if save_input or save_stages else ()),
-        ]
+        if explain is not None and len(pictures) > 1:
+            raise ConfigError(ONE_PICTURE)
+        if explain is not None and explain != TERMINAL:
+            outputs.check_explanation(explain, inputs, force=force)
+        # Naming a folder covers the pictures in it, except where a link among them leads elsewhere.
+        links = filter(os.path.islink, pictures if save_input or save_stages else ())
+        named = [str(model), *paths, *links]
         saved_input, saved_stages = (
-            outputs.PictureFolder(folder, name, force=force, inputs=around) if folder else None
+            outputs.PictureFolder(folder, name, force=force, inputs=named) if folder else None
             for folder, name in ((save_input, "--save-input"), (save_stages, "--save-stages"))
         )
         file = None
         if output is not None:
-            file = outputs.PredictionFile(output, inputs, force=force, skip_existing=skip_existing)
-            opened.enter_context(file)
+            file = opened.enter_context(
+                outputs.open_predictions(output, inputs, force=force, skip_existing=skip_existing)
+            )
             sources = [each for each in sources if each.path not in file.done]
-            if pictures and not sources and not quiet:
+            if pictures and not sources:
                 held = (
                     "the one picture is" if len(pictures) == 1 else f"all {len(pictures):,} pictures are"
                 )
-                console.note(f"nothing to do: {held} in {output} already")
+                note(f"nothing to do: {held} in {output} already")
 
         options = prediction.Options(
             top_k=top_k, invert=invert, several=several, stages=saved_stages is not None
@@ -150,14 +171,18 @@ def predict(
         answered_by = "shipped" if model == folders.SHIPPED else str(model)
         failed, num_several = file is not None and file.any_failed, 0
         pages: list[tuple[str, int]] = []
-        show = opened.enter_context(progress.answers(0 if quiet else len(sources)))
+        show: Callable[[str], None] = console.result
+        if len(sources) >= MIN_PROGRESS and not quiet:
+            from birnn_cli.cli import progress  # with Rich, which few pictures do without
+
+            show = opened.enter_context(progress.predictions(len(sources)))
         found = prediction.predict(network, sources, options, jobs)
         for each in opened.enter_context(closing(found)):
             failed |= each.status == "error"
             num_several += each.num_digits > 1
             if each.num_pages > 1:
                 pages.append((each.source.path, each.num_pages - 1))
-            values = predictions.to_json(each, answered_by, several=several)
+            values = to_json(each, answered_by, several=several)
             if file is not None:
                 file.add(values)
             show(json.dumps(values) if as_json else str(each))
@@ -166,13 +191,66 @@ def predict(
             if saved_stages is not None:
                 saved_stages.save(each.source, each.stages)
             if preview and each.pixels is not None:
-                predictions.show_preview(each.pixels)
+                pixels.show_preview(each.pixels)
             if explain is not None and each.pixels is not None:
-                explanation.show_explanation(explain, network, each)
-    if num_several and not several and not quiet:
+                explained = explanation.explain(network, each.pixels)
+                if explain == TERMINAL:
+                    pixels.show_explanation(explained)
+                else:
+                    outputs.write_explanation(explain, explained, each)
+    if num_several and not several:
         seem = "1 picture seems" if num_several == 1 else f"{num_several:,} pictures seem"
-        console.note(f"{seem} to hold several digits; try --several")
-    if missing := predictions.left_out(left_out, pages):
+        note(f"{seem} to hold several digits; try --several")
+    if missing := describe_left_out(left_out, pages):
         console.warn(missing)
     if failed:
         raise typer.Exit(ExitCode.FAILED)
+
+
+def to_json(prediction: "Prediction", checkpoint: str, *, several: bool) -> dict[str, Any]:
+    """A prediction as the JSON object of `birnn predict --json`; `several` adds its digits and marks."""
+    error = prediction.error
+    digits = [
+        {"label": each.label, "probability": each.probability, "status": each.status, "box": each.box}
+        for each in prediction.digits
+    ]
+    return {
+        "path": prediction.source.path,
+        "status": prediction.status,
+        "label": prediction.label,
+        "probability": prediction.probability,
+        "top": [vars(each) for each in prediction.top],
+        "error": {"code": error[0], "message": error[1]} if error else None,
+        "checkpoint": checkpoint,
+        **({"digits": digits, "marks": [vars(each) for each in prediction.marks]} if several else {}),
+    }
+
+
+def describe_left_out(paths: Sequence[str], pages: Sequence[tuple[str, int]]) -> str | None:
+    """What was left out, in a line; None if nothing was.
+
+    `paths` are the files and linked folders that `find_images` leaves out, `pages` the paths of pictures
+    and how many further pages or frames each has.
+    """
+    from birnn_cli.reader.decode import HEIC_ENDINGS
+
+    parts = []
+    linked = sum(map(os.path.isdir, paths))
+    others = Counter(Path(path).suffix.lower() for path in paths if not os.path.isdir(path))  # noqa: PTH112
+    if others:
+        total = sum(others.values())
+        kinds = ", ".join(f"{name or 'no ending'} {n:,}" for name, n in sorted(others.items()))
+        parts.append(f"{total:,} {'file' if total == 1 else 'files'} of other kinds ({kinds})")
+    if linked:
+        parts.append(
+            f"{linked:,} linked {'folder' if linked == 1 else 'folders'}: name what is to be read"
+        )
+    if pages:
+        total = sum(further for _, further in pages)
+        names = ", ".join(path for path, _ in pages[:MAX_NAMES]) + ", …" * (len(pages) > MAX_NAMES)
+        parts.append(
+            f"{total:,} further {'page or frame' if total == 1 else 'pages or frames'} of {names}"
+        )
+    if any(name in HEIC_ENDINGS for name in others):
+        parts.append(f"for HEIC: pip install {PACKAGES['heic']}")
+    return f"left out: {'; '.join(parts)}" if parts else None

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Column
+
 from birnn_cli.cli.console import note, result
 from birnn_cli.text import percent, printable
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TimeRemainingColumn
-
     from birnn_cli.data.download import ProgressCallback
     from birnn_cli.training.loop import StepResult
     from birnn_cli.training.run import Run
@@ -21,8 +23,7 @@ LIVE_SECONDS = 0.4
 # Between two plain rows pass at least so many seconds, and at least this fraction of the time so far, so
 # that a run of hours does not fill a log.
 ROW_SECONDS, ROW_FRACTION = 2.0, 0.05
-# Progress is shown from so many pictures on: fewer are read in no time.
-MIN_PROGRESS = 100
+COUNT = "{task.completed:,.0f}/{task.total:,.0f}"  # a column
 
 
 class _Clock:
@@ -47,13 +48,14 @@ class _Clock:
 
 
 @contextmanager
-def _display(*columns: Any, quiet: bool = False, **settings: Any) -> "Iterator[Progress]":
-    """A live display on stderr, disabled if it is to be quiet or there is no terminal to draw it on."""
-    from rich.console import Console
-    from rich.progress import Progress
+def _display(name: str, *columns: Any, quiet: bool = False, **settings: Any) -> Iterator[Progress]:
+    """A live display on stderr, disabled if it is to be quiet or there is no terminal to draw it on.
 
+    It shows a name, a bar, and columns: Rich's own, or texts to be formatted.
+    """
     console = Console(stderr=True, highlight=False)
     hidden = quiet or not console.is_terminal or console.is_dumb_terminal
+    columns = (name, BarColumn(bar_width=None), *columns)
     progress = Progress(*columns, console=console, disable=hidden, **settings)
     with nullcontext() if hidden else progress:
         yield progress
@@ -69,43 +71,26 @@ def _bar(*columns: Any, quiet: bool) -> "Iterator[ProgressCallback]":
 
 def download(*, quiet: bool) -> "AbstractContextManager[ProgressCallback]":
     """A live display of a download; its function takes bytes done, and in all."""
-    from rich.progress import BarColumn, DownloadColumn, TransferSpeedColumn
-
-    return _bar(
-        "downloading", BarColumn(bar_width=None), DownloadColumn(), TransferSpeedColumn(), quiet=quiet
-    )
+    return _bar("downloading", DownloadColumn(), TransferSpeedColumn(), quiet=quiet)
 
 
 def counting(*, quiet: bool) -> "AbstractContextManager[ProgressCallback]":
     """A live count of images read; its function takes images done, and in all."""
-    from rich.progress import BarColumn, TextColumn
-
-    count = TextColumn("{task.completed:,.0f}/{task.total:,.0f}")
-    return _bar("reading", BarColumn(bar_width=None), count, _time_left(), quiet=quiet)
+    return _bar("reading", COUNT, _time_left(), quiet=quiet)
 
 
-def _time_left() -> "TimeRemainingColumn":
+def _time_left() -> TimeRemainingColumn:
     """The time that a task still takes, which a narrow terminal does not squeeze out."""
-    from rich.progress import TimeRemainingColumn
-    from rich.table import Column
-
     return TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True))
 
 
 @contextmanager
-def answers(total: int) -> Iterator[Callable[[str], None]]:
-    """Show predictions as they come, on stdout; with many pictures, how many are read on stderr.
+def predictions(total: int) -> Iterator[Callable[[str], None]]:
+    """Show predictions as they come, on stdout, and on stderr how many of `total` pictures are read.
 
-    Of `total` pictures; 0 shows no progress. Yields what is to be called with each prediction's text.
+    Yields what is to be called with each prediction's text.
     """
-    if total < MIN_PROGRESS:
-        yield result
-        return
-    from rich.progress import BarColumn, TextColumn
-
-    count = TextColumn("{task.completed:,.0f}/{task.total:,.0f}")
-    rate_column = TextColumn("{task.fields[rate]:,.0f} files/s")
-    columns = ("reading", BarColumn(bar_width=None), count, rate_column, _time_left(), "left")
+    columns = ("reading", COUNT, "{task.fields[rate]:,.0f} files/s", _time_left(), "left")
     waiting: list[str] = []
     done = 0
     with _display(*columns, auto_refresh=False, redirect_stdout=False, transient=True) as progress:
@@ -141,11 +126,7 @@ def answers(total: int) -> Iterator[Callable[[str], None]]:
 
 def show_steps(run: "Run", steps: "Iterable[StepResult]", *, quiet: bool) -> None:
     """Take all steps of a run, and show how far it is."""
-    from rich.progress import BarColumn, TextColumn
-
-    count = TextColumn("step {task.completed:,.0f}/{task.total:,.0f}")
-    shown = TextColumn("{task.fields[figures]}")
-    columns = (count, BarColumn(bar_width=None), shown, _time_left(), "left")
+    columns = (f"step {COUNT}", "{task.fields[figures]}", _time_left(), "left")
     total, first, figures = run.total_steps, run.first_step, ""
     # Refreshed here, not by a thread of Rich's that would compete with the training.
     with _display(*columns, quiet=quiet, expand=True, auto_refresh=False) as progress:

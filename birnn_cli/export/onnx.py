@@ -29,6 +29,10 @@ def to_onnx(checkpoint: Checkpoint) -> bytes:
     Its input is `pixels` (batch, 28, 28) uint8 in MNIST's convention, for batches of any size. Its
     outputs are `logits` and `probabilities`, each (batch, num_classes) float32. Its properties `classes`
     and `about`, which is the checkpoint's metadata, are JSON.
+
+    Raises:
+        ConfigError: onnx or onnxruntime is not installed.
+        ExportError: The probabilities differ.
     """
     onnx, runtime = require("onnx", "onnx"), require("onnxruntime", "onnx")
     helper, kinds = onnx.helper, onnx.TensorProto

@@ -23,7 +23,11 @@ MAX_BYTES = 4_000_000
 
 
 def to_html(checkpoint: Checkpoint) -> bytes:
-    """A checkpoint's page: HTML in UTF-8, the same bytes for the same checkpoint, at most MAX_BYTES."""
+    """A checkpoint's page: HTML in UTF-8, the same bytes for the same checkpoint.
+
+    Raises:
+        ConfigError: The network is too large: the page would have more than MAX_BYTES.
+    """
     config, validation = checkpoint.config, checkpoint.metadata.validation
     arrays = {name: checkpoint.weights[name] for name in config.architecture.parameter_shapes()}
     with np.errstate(over="ignore"):  # what is too large for float16 becomes infinite, so it differs

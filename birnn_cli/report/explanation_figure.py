@@ -14,7 +14,6 @@ from birnn_cli.report.figures import FROM_WHITE, STYLE, to_png
 MAX_CLASSES = 12
 # Of rows that speak for the prediction, and of those against it.
 FOR, AGAINST = "C0", "C1"
-DOTS_PER_INCH = 110
 # The axis of the drops reaches at least this far, in nats, or rounding errors would fill it.
 SMALLEST_AXIS = 1e-3
 
@@ -25,7 +24,7 @@ def draw(explanation: Explanation, title: str) -> bytes:
 
     Its four panels share the axis of rows.
     """
-    figure = Figure(figsize=(11, 5.4), dpi=DOTS_PER_INCH, layout="constrained")
+    figure = Figure(figsize=(11, 5.4), dpi=110, layout="constrained")
     figure.suptitle(title, fontsize=15)
     picture, first_rows, last_rows, drops = figure.subplots(
         1, 4, sharey=True, width_ratios=(1.55, 1, 1, 0.8)
@@ -54,7 +53,7 @@ def draw(explanation: Explanation, title: str) -> bytes:
     _draw_drops(drops, explanation)
     for axes in (first_rows, last_rows, drops):
         axes.tick_params(axis="y", left=False)
-    return to_png(figure, DOTS_PER_INCH)
+    return to_png(figure)
 
 
 def shown_classes(explanation: Explanation) -> list[int]:

@@ -17,11 +17,10 @@ from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
 from birnn_cli.evaluation import CALIBRATION_BINS, wilson_interval
-from birnn_cli.report.findings import MAX_MISTAKES, Bin, ReportInput
+from birnn_cli.report.findings import MAX_MISTAKES, Bin, Findings
 
 # In inches: at this width letters of 9.5 points can be read on a phone.
 WIDTH = 4.6
-DPI = 180
 # Of more classes than these the cells have no numbers, and not every class its name.
 MAX_NAMED_CLASSES = 40
 # Longer names are shortened in figures; the page's tables have them whole.
@@ -29,6 +28,7 @@ MAX_NAME = 12
 
 BLUE = "#0072b2"
 STYLE: dict[Any, Any] = {
+    "figure.dpi": 180,
     "font.size": 9.5,
     "axes.grid": True,
     "axes.axisbelow": True,
@@ -52,7 +52,7 @@ class Picture(NamedTuple):
 
 
 @style.context(STYLE, after_reset=True)  # the user's matplotlibrc changes nothing, and is kept
-def draw_all(report: ReportInput) -> dict[str, Picture | None]:
+def draw_all(report: Findings) -> dict[str, Picture | None]:
     """The report's pictures by the names of their files; None where there is nothing to draw."""
     figures = {
         "confusion.png": confusion_matrix(report),
@@ -62,17 +62,17 @@ def draw_all(report: ReportInput) -> dict[str, Picture | None]:
         "mistakes.png": mistakes_sheet(report) if report.mistakes else None,
     }
     return {
-        name: Picture(to_png(figure, DPI), round(figure.get_figwidth() * 100)) if figure else None
+        name: Picture(to_png(figure), round(figure.get_figwidth() * 100)) if figure else None
         for name, figure in figures.items()
     }
 
 
-def to_png(figure: Figure, dpi: int) -> bytes:
+def to_png(figure: Figure) -> bytes:
     """A figure as a PNG file; the same figure gives the same bytes."""
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # letters that the font lacks are drawn as boxes
-        figure.savefig(file, format="png", dpi=dpi, metadata={"Software": None})
+        figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
 
 
@@ -81,7 +81,7 @@ def shorten(name: str) -> str:
     return name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + "…"
 
 
-def confusion_matrix(report: ReportInput) -> Figure:
+def confusion_matrix(report: Findings) -> Figure:
     """True classes down, predictions across: counts, coloured by their fraction of the row."""
     counts, names = np.array(report.scores.confusion), [shorten(name) for name in report.names]
     longest, has_numbers = max(map(len, names)), len(names) <= MAX_NAMED_CLASSES
@@ -125,7 +125,7 @@ def reliability_diagram(bins: Sequence[Bin]) -> Figure:
     return figure
 
 
-def class_errors(report: ReportInput) -> Figure:
+def class_errors(report: Findings) -> Figure:
     """The error rate of each class with its 95 % interval; of many classes, the largest error rates."""
     scores = report.scores
     shown = [(1 - each.correct / each.n, k) for k, each in enumerate(scores.per_class) if each.n]
@@ -176,7 +176,7 @@ def training_curves(curves: Mapping[str, Mapping[int, float]]) -> Figure:
     return figure
 
 
-def mistakes_sheet(report: ReportInput) -> Figure:
+def mistakes_sheet(report: Findings) -> Figure:
     """Images whose prediction is wrong, ten a row, each with its number, true class and prediction."""
     mistakes = report.mistakes[:MAX_MISTAKES]
     across, height = min(10, len(mistakes)), 1.3

@@ -49,8 +49,8 @@ class Mistake(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ReportInput:
-    """What a report is made from, and what it says of that."""
+class Findings:
+    """What a report says, worked out from an evaluation and the checkpoint that was evaluated."""
 
     path: Path  # the checkpoint's file; a run's `metrics.jsonl` may lie beside it
     metadata: checkpoint.CheckpointMetadata
@@ -88,11 +88,9 @@ class ReportInput:
     @cached_property
     def bins(self) -> list[Bin]:
         """The bins of the calibration error, in order of confidence, without the empty ones."""
-        confidence = probabilities(self.outputs.logits).max(axis=1)
-        bins, correct = (
-            calibration_bins(confidence),
-            self.outputs.logits.argmax(1) == self.outputs.labels,
-        )
+        logits, labels = self.outputs.logits, self.outputs.labels
+        confidence = probabilities(logits).max(axis=1)
+        bins, correct = calibration_bins(confidence), logits.argmax(axis=1) == labels
         n, num_correct, sums = (np.bincount(bins, weights) for weights in (None, correct, confidence))
         return [
             Bin(

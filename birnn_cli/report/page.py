@@ -3,42 +3,27 @@
 from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from birnn_cli.data import published
 from birnn_cli.evaluation import CALIBRATION_BINS, wilson_interval
-from birnn_cli.files import check_output, write_atomically
-from birnn_cli.optional import require
+from birnn_cli.files import write_atomically
 from birnn_cli.reader.decode import encode_png
-from birnn_cli.report.findings import MAX_MISTAKES, MAX_UNFOLDED_MISTAKES, ReportInput
+from birnn_cli.report import figures
+from birnn_cli.report.figures import Picture
+from birnn_cli.report.findings import MAX_MISTAKES, MAX_UNFOLDED_MISTAKES, Findings
 from birnn_cli.runs import checkpoint
 from birnn_cli.text import percent, printable
-
-if TYPE_CHECKING:
-    from birnn_cli.report.figures import Picture
 
 PAGE = "index.html"
 
 
-def prepare(folder: Path, *, force: bool) -> None:
-    """Refuse, before anything is read, what would end without a report in the folder.
-
-    Raises:
-        ConfigError: matplotlib or Jinja2 is not installed.
-        OutputExistsError: The folder is a file; or it holds files, and nothing is forced.
-    """
-    for library in ("matplotlib", "jinja2"):
-        require(library, "report")
-    check_output(folder, "--report", force=force, folder=True)
-
-
-def write(folder: Path, report: ReportInput) -> Path:
-    """Write a report into a folder that `prepare` let pass, and return the page.
+def write(folder: Path, report: Findings) -> Path:
+    """Write a report into a folder, and return the page; files of the same names are replaced.
 
     The same input gives the same bytes. An OSError says that a file cannot be written.
     """
-    from birnn_cli.report import figures  # with matplotlib, which `prepare` has asked for
-
     pictures = figures.draw_all(report)
     page = render(report, pictures)
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,10 +36,8 @@ def write(folder: Path, report: ReportInput) -> Path:
     return folder / PAGE
 
 
-def render(report: ReportInput, pictures: "Mapping[str, Picture | None]") -> str:
+def render(report: Findings, pictures: Mapping[str, Picture | None]) -> str:
     """The page as HTML, without figures where no pictures are given; the template escapes all text."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     html = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from birnn_cli.cli.evaluate import show_scores
 from birnn_cli.data import strokes
+from birnn_cli.evaluation import score
 from birnn_cli.runs import checkpoint
 from tests.cli.conftest import assert_refused
 from tests.conftest import run_birnn
@@ -201,3 +203,28 @@ def test_that_the_shipped_model_reads_better_is_a_note_where_both_read_the_same_
     done = run_birnn("eval", cwd=here, **data)
     assert ("the shipped model reads these better: add --checkpoint shipped" in done.err) == same_images
     assert run_birnn("eval", "-q", cwd=here, **data).err == ""
+
+
+@pytest.mark.parametrize("classes", [3, 13])  # as a table, and as a list
+def test_a_class_name_cannot_steer_the_terminal(
+    classes: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("a\x1b[31m", "b\nc", *map(str, range(classes - 2)))
+    scores = score(np.eye(classes, dtype=np.float32), np.arange(classes), names)
+    show_scores(scores, "scores")
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "a\\x1b[31m" in out and "b\\nc" in out
+
+
+def test_a_confusion_matrix_too_wide_for_its_terminal_is_a_list(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = tuple("abcdefghijkl")
+    scores = score(np.eye(12, dtype=np.float32).repeat(100, axis=0), np.arange(12).repeat(100), names)
+    for columns in (40, 60, 80):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        show_scores(scores, "scores")
+        out = capsys.readouterr().out
+        assert all(f"{name} " in out for name in names)
+        assert ("rows: true" in out) == (columns >= 80)

@@ -1,4 +1,4 @@
-"""The file of predictions: gone on with wherever it was cut, and in shards that make up the whole."""
+"""The files that `birnn predict` writes, and how the one of predictions is gone on with."""
 
 import csv
 import json
@@ -8,13 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from birnn_cli.cli.outputs import PredictionFile
+from birnn_cli.cli.outputs import open_predictions
 from birnn_cli.errors import OutputError
 from birnn_cli.reader.inputs import find_pictures, take_shard
 from tests.conftest import EXAMPLES, run_birnn
 
 DIGITS = EXAMPLES / "digits"
+SEVEN = DIGITS / "7-photo.jpg"
 NAMES = ("a.png", "b.png", "ü\udcff.png", "d.png")
 
 
@@ -25,7 +27,7 @@ def row(name: str) -> dict[str, object]:
 
 def write(path: Path, **options: bool) -> None:
     """Add a prediction for each picture that has none in the file."""
-    with PredictionFile(path, **options) as file:
+    with open_predictions(path, **options) as file:
         for name in NAMES:
             if name not in file.done:
                 file.add(row(name))
@@ -46,7 +48,7 @@ def test_a_file_cut_anywhere_and_gone_on_with_is_the_uncut_one(ending: str, tmp_
 
 def test_a_prediction_is_in_the_file_at_once(tmp_path: Path) -> None:
     file = tmp_path / "predictions.jsonl"
-    with pytest.raises(KeyboardInterrupt), PredictionFile(file) as predictions:
+    with pytest.raises(KeyboardInterrupt), open_predictions(file) as predictions:
         predictions.add(row("a.png"))
         assert json.loads(file.read_text()) == row("a.png")
         raise KeyboardInterrupt
@@ -57,17 +59,20 @@ def test_a_prediction_is_in_the_file_at_once(tmp_path: Path) -> None:
 def test_a_file_of_something_else_is_kept(content: str, tmp_path: Path) -> None:
     for file in (tmp_path / "notes.jsonl", tmp_path / "notes.csv"):
         file.write_text(content)
-        with pytest.raises(OutputError, match="line 1"):
-            PredictionFile(file, skip_existing=True)
+        with pytest.raises(OutputError, match="line 1"), open_predictions(file, skip_existing=True):
+            pass
         assert file.read_text() == content
 
 
 def test_a_file_that_another_process_writes_is_left_to_it(tmp_path: Path) -> None:
     file = tmp_path / "predictions.jsonl"
-    with PredictionFile(file) as predictions:
+    with open_predictions(file) as predictions:
         predictions.add(row("a.png"))
-        with pytest.raises(OutputError, match="another process"):
-            PredictionFile(file, skip_existing=True)
+        with (
+            pytest.raises(OutputError, match="another process"),
+            open_predictions(file, skip_existing=True),
+        ):
+            pass
     assert json.loads(file.read_text()) == row("a.png")
     assert list(tmp_path.iterdir()) == [file]  # no lock file beside it
 
@@ -101,13 +106,13 @@ def test_skipping_needs_a_file_and_a_share_is_one_of_all(tmp_path: Path) -> None
 
 def test_a_picture_that_is_to_be_read_is_no_output(tmp_path: Path) -> None:
     picture, link = tmp_path / "7.jpg", tmp_path / "link.jsonl"
-    shutil.copy(DIGITS / "7-photo.jpg", picture)
+    shutil.copy(SEVEN, picture)
     link.symlink_to(picture)
     for output, words in ((picture, ".jsonl or .csv"), (link, "is what is to be read")):
         done = run_birnn("predict", picture, "--output", output, "--force", "--json", cwd=tmp_path)
         assert done.code == 2 and not done.out
         assert words in done.err.splitlines()[-1]
-    assert picture.read_bytes() == (DIGITS / "7-photo.jpg").read_bytes()
+    assert picture.read_bytes() == (SEVEN).read_bytes()
 
 
 def test_pictures_beside_or_below_what_is_read_are_refused_before_anything_is_read(
@@ -123,7 +128,7 @@ def test_pictures_beside_or_below_what_is_read_are_refused_before_anything_is_re
 
 
 def test_a_link_in_a_folder_of_outputs_does_not_lead_to_an_original(tmp_path: Path) -> None:
-    shutil.copy(DIGITS / "7-photo.jpg", tmp_path / "7.jpg")
+    shutil.copy(SEVEN, tmp_path / "7.jpg")
     (tmp_path / "precious.png").write_bytes(b"mine")
     (tmp_path / "seen").mkdir()
     (tmp_path / "seen" / "7.png").symlink_to(tmp_path / "precious.png")
@@ -133,7 +138,7 @@ def test_a_link_in_a_folder_of_outputs_does_not_lead_to_an_original(tmp_path: Pa
 
 
 def test_csv_has_a_header_and_other_endings_are_refused(tmp_path: Path) -> None:
-    done = run_birnn("predict", DIGITS / "7-photo.jpg", "no.png", "--output", "x.csv", cwd=tmp_path)
+    done = run_birnn("predict", SEVEN, "no.png", "--output", "x.csv", cwd=tmp_path)
     assert done.code == 1
     with (tmp_path / "x.csv").open(newline="") as file:
         header, seven, missing = csv.reader(file)
@@ -146,14 +151,12 @@ def test_csv_has_a_header_and_other_endings_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_pipe_gets_json_lines(tmp_path: Path) -> None:
-    done = run_birnn(
-        "predict", DIGITS / "7-photo.jpg", "-q", "--json", "--output", "/dev/stderr", cwd=tmp_path
-    )
+    done = run_birnn("predict", SEVEN, "-q", "--json", "--output", "/dev/stderr", cwd=tmp_path)
     assert done.code == 0 and done.err == done.out
 
 
 def test_with_nothing_left_to_do_it_says_so(tmp_path: Path) -> None:
-    arguments = ("predict", DIGITS / "7-photo.jpg", "--output", "x.jsonl")
+    arguments = ("predict", SEVEN, "--output", "x.jsonl")
     run_birnn(*arguments, cwd=tmp_path)
     done = run_birnn(*arguments, "--skip-existing", cwd=tmp_path)
     assert (done.code, done.out) == (0, "")
@@ -174,3 +177,74 @@ def test_a_name_that_is_no_text_is_kept_in_every_output_and_known_again(
     again = run_birnn(*arguments, "--skip-existing", "--force", cwd=tmp_path)
     assert (again.code, again.out) == (0, "")
     assert "nothing to do" in again.err
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a 7, an empty page, a file that is no picture, and a folder of two pictures."""
+    folder = tmp_path_factory.mktemp("here")
+    (folder / "two").mkdir()
+    for name in ("7.jpg", "two/a.jpg", "two/b.jpg"):
+        (folder / name).write_bytes(SEVEN.read_bytes())
+    Image.new("L", (60, 90), 255).save(folder / "blank.png")
+    (folder / "text.png").write_bytes(b"hello")
+    return folder
+
+
+def test_an_explanation_is_a_picture_and_the_result_is_what_it_is_without(
+    here: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "how.png"
+    plain = run_birnn("predict", "7.jpg", cwd=here)
+    done = run_birnn("predict", "7.jpg", "--explain", file, cwd=here)
+    assert (done.code, done.out, done.err) == (0, plain.out, plain.err)
+    with Image.open(file) as picture:
+        assert picture.format == "PNG" and picture.width == 1210
+    content = file.read_bytes()
+    file.write_bytes(b"mine")
+    done = run_birnn("predict", "7.jpg", "--explain", file, "-q", cwd=here)
+    assert (done.code, done.out, len(done.err.splitlines())) == (1, "", 1)
+    assert "exists already" in done.err and "--force" in done.err and file.read_bytes() == b"mine"
+    run_birnn("predict", "7.jpg", "--explain", file, "--force", cwd=here)
+    assert file.read_bytes() == content
+
+
+@pytest.mark.parametrize(("name", "code"), [("blank.png", 0), ("text.png", 1), ("nowhere.png", 1)])
+def test_without_a_prediction_there_is_the_usual_line_and_no_file(
+    here: Path, tmp_path: Path, name: str, code: int
+) -> None:
+    done = run_birnn("predict", name, "--explain", tmp_path / "how.png", cwd=here)
+    assert (done.code, done.out) == (code, run_birnn("predict", name, cwd=here).out)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words", "code"),
+    [
+        (("7.jpg", "blank.png", "--explain", "how.png"), "one picture", 2),
+        (("two", "--explain", "-"), "one picture", 1),
+        (("7.jpg", "--several", "--explain", "how.png"), "--several", 2),
+        (("7.jpg", "--explain", "how.jpg"), ".png", 2),
+        (("7.jpg", "--explain", "no/how.png"), "no folder no", 1),
+        (("blank.png", "--explain", "blank.png", "--force"), "is what is to be read", 2),
+    ],
+)
+def test_what_cannot_be_explained_is_one_line(
+    here: Path, arguments: tuple[str, ...], words: str, code: int
+) -> None:
+    done = run_birnn("predict", *arguments, "-q", cwd=here)
+    assert (done.code, done.out, len(done.err.splitlines())) == (code, "", 1), done.err
+    assert words in done.err and not (here / "how.png").exists()
+
+
+def test_without_matplotlib_the_line_names_what_to_install_and_the_terminal_still_shows(
+    here: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "matplotlib.py").write_text("raise ImportError(\"No module named 'matplotlib'\")\n")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    arguments = ("predict", "7.jpg", "-q", "--explain")
+    done = run_birnn(*arguments, tmp_path / "how.png", cwd=here, PYTHONPATH=path)
+    assert (done.code, done.out, len(done.err.splitlines())) == (1, "", 1)
+    assert "matplotlib is not installed" in done.err and "pip install jinja2 matplotlib" in done.err
+    done = run_birnn(*arguments, "-", cwd=here, PYTHONPATH=path)
+    assert (done.code, done.err) == (0, "") and "row t:" in done.out

@@ -288,17 +288,6 @@ def test_the_stages_of_every_picture_that_could_be_read_are_saved(here: Path) ->
     assert "--save-stages" in again.err and "--force" in again.err
 
 
-def test_preview_shows_what_the_network_reads_on_stdout(here: Path) -> None:
-    done = run_birnn("predict", "7.png", "--preview", "-q", cwd=here)
-    title, *rows = done.out.splitlines()
-    assert title.startswith("7.png: 7 (") and done.err == ""
-    assert len(rows) == 28
-    for row, line in zip(pixels_of(here / "7.png"), rows, strict=True):
-        assert [column for column in range(28) if line.ljust(56)[2 * column] != " "] == [
-            column for column in range(28) if row[column] >= 29
-        ]
-
-
 def test_what_the_network_read_is_saved_under_the_pictures_names(here: Path) -> None:
     (here / "in" / "deep").mkdir(parents=True)
     seven, three = ((here / name).read_bytes() for name in ("7.png", "3.png"))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from birnn_cli.cli.train import show_curves, sparkline
 from birnn_cli.data import strokes
 from birnn_cli.runs import checkpoint
 from birnn_cli.runs.recipes import RECIPES, Recipe
@@ -259,3 +260,23 @@ def test_what_is_drawn_for_digits_is_not_mixed_into_other_classes(tmp_path: Path
     done = run_birnn("train", "--dataset", "own", option, 0.1, "--output", "new", cwd=tmp_path)
     assert_refused(done, f"{option} 0.1", "one zero")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_sparkline_goes_from_the_lowest_block_to_the_highest() -> None:
+    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
+    assert sparkline([3.0, 1.0, 2.0]) == "█▁▅"  # the middle is 3.5 of 7, rounded to even
+    assert sparkline([5, 5]) == "▁▁"
+    assert sparkline([5]) == "▁"
+
+
+def test_of_many_values_a_sparkline_shows_means() -> None:
+    assert sparkline([0.0] * 400 + [1.0] * 400) == "▁" * 20 + "█" * 20
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_curves_fit_the_terminal(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    show_curves([{"validation_accuracy": k / 100, "loss": 1000.0 - k} for k in range(101)])
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= columns

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from birnn_cli.evaluation import LabelledLogits, score
-from birnn_cli.report.findings import ReportInput
+from birnn_cli.report.findings import Findings
 from birnn_cli.runs.checkpoint import CheckpointMetadata
 from birnn_cli.runs.config import RunConfig
 from birnn_cli.runs.recipes import RECIPES
@@ -47,19 +47,17 @@ def random_outputs(n: int, classes: tuple[str, ...] = DIGITS, accuracy: float = 
     return LabelledLogits(images, labels, logits, classes)
 
 
-def report_input(
+def findings_of(
     outputs: LabelledLogits,
     folder: Path,
     config: RunConfig | None = None,
     dataset: str = "mnist",
     split: str = "test",
-) -> ReportInput:
+) -> Findings:
     """What a report is made from, with a checkpoint that would lie in the folder."""
     scores = score(outputs.logits, outputs.labels, outputs.classes)
     config = config or run_config(outputs.classes, dataset=dataset)
-    return ReportInput(
-        folder / "checkpoint.safetensors", metadata(config), dataset, split, outputs, scores
-    )
+    return Findings(folder / "checkpoint.safetensors", metadata(config), dataset, split, outputs, scores)
 
 
 def write_metrics(folder: Path, ending: bytes = b"") -> None:

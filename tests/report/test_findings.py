@@ -8,14 +8,14 @@ import pytest
 
 from birnn_cli.evaluation import LabelledLogits
 from birnn_cli.runs.config import RunConfig
-from tests.report.inputs import metadata, random_outputs, report_input, run_config, write_metrics
+from tests.report.inputs import findings_of, metadata, random_outputs, run_config, write_metrics
 
 
 def curves(
     folder: Path, config: RunConfig | None = None, step: int = 781
 ) -> dict[str, dict[int, float]]:
     """The curves of a run in this folder, as a report with a checkpoint of this step has them."""
-    report = report_input(random_outputs(1), folder)
+    report = findings_of(random_outputs(1), folder)
     return replace(report, metadata=metadata(config or run_config(), step)).curves
 
 
@@ -28,7 +28,7 @@ def test_the_most_confident_mistakes_come_first(tmp_path: Path) -> None:
     outputs = LabelledLogits(
         np.zeros((4, 28, 28), np.uint8), np.array([1, 1, 0, 0]), logits, ("a", "b", "c")
     )
-    wrong = report_input(outputs, tmp_path).mistakes
+    wrong = findings_of(outputs, tmp_path).mistakes
     assert [each.number for each in wrong] == [2, 3, 0]
     assert [(each.label, each.top[0][0]) for each in wrong] == [(0, 2), (0, 1), (1, 0)]
     assert [k for k, _ in wrong[1].top] == [1, 0, 2]
@@ -37,7 +37,7 @@ def test_the_most_confident_mistakes_come_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("n", [1, 7, 3000])
 def test_the_bins_gaps_sum_to_the_calibration_error(n: int, tmp_path: Path) -> None:
-    report = report_input(random_outputs(n), tmp_path)
+    report = findings_of(random_outputs(n), tmp_path)
     bins = report.bins
     assert sum(each.n for each in bins) == n
     for each in bins:

@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from birnn_cli.errors import OutputExistsError
 from birnn_cli.evaluation import LabelledLogits, wilson_interval
 from birnn_cli.report import findings, page
 from tests.conftest import run_birnn
-from tests.report.inputs import DIGITS, random_outputs, report_input, run_config, write_metrics
+from tests.report.inputs import DIGITS, findings_of, random_outputs, run_config, write_metrics
 
 PICTURES = {"confusion.png", "reliability.png", "classes.png", "curves.png", "mistakes.png"}
 
@@ -64,8 +63,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"step": 781, "samples": 99_968, "validation_loss": 0.125, "validation_accuracy": 0.9625}
     )
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    page.prepare(folder / "report", force=False)
-    page.write(folder / "report", report_input(random_outputs(400), folder))
+    page.write(folder / "report", findings_of(random_outputs(400), folder))
     return folder / "report"
 
 
@@ -150,14 +148,14 @@ def test_without_training_curves_a_table_stands_beside_the_reliability(
 ) -> None:
     if has_run:
         write_metrics(tmp_path)
-    page.write(tmp_path, report_input(random_outputs(60), tmp_path))
+    page.write(tmp_path, findings_of(random_outputs(60), tmp_path))
     opened = [each for each in read(tmp_path).all("details") if "open" in each]
     assert len(opened) == (0 if has_run else 1)
 
 
 def test_a_gallerys_image_is_the_one_that_was_read(written: Path) -> None:
     outputs = random_outputs(400)
-    first = report_input(outputs, written.parent).mistakes[0]
+    first = findings_of(outputs, written.parent).mistakes[0]
     shown = next(image for image in read(written).all("img") if image["width"] == "28")
     png = base64.b64decode((shown["src"] or "").partition(",")[2])
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png))), outputs.images[first.number])
@@ -179,7 +177,7 @@ NASTY = (
 
 def test_class_names_are_text_and_never_markup(tmp_path: Path) -> None:
     """Nor formulas to matplotlib, nor more than one line."""
-    page.write(tmp_path, report_input(random_outputs(60, NASTY), tmp_path, dataset="/home/<b>"))
+    page.write(tmp_path, findings_of(random_outputs(60, NASTY), tmp_path, dataset="/home/<b>"))
     found = read(tmp_path)
     assert not found.all("script") and not found.all("b")
     assert not any("onload" in attributes for _, attributes in found.elements)
@@ -192,7 +190,7 @@ def test_without_mistakes_there_is_no_gallery_and_without_images_no_accuracy(tmp
     labels = np.array([0, 2, 2])
     logits = (9 * np.eye(10, dtype=np.float32))[labels]
     outputs = LabelledLogits(np.zeros((3, 28, 28), np.uint8), labels, logits, DIGITS)
-    page.write(tmp_path, report_input(outputs, tmp_path))
+    page.write(tmp_path, findings_of(outputs, tmp_path))
     assert {path.name for path in tmp_path.iterdir()} == {"index.html", *PICTURES} - {
         "mistakes.png",
         "curves.png",
@@ -204,7 +202,7 @@ def test_without_mistakes_there_is_no_gallery_and_without_images_no_accuracy(tmp
 
 def test_very_many_classes_are_drawn_and_listed(tmp_path: Path) -> None:
     classes = tuple(f"class {k}" for k in range(60))
-    page.write(tmp_path, report_input(random_outputs(600, classes), tmp_path))
+    page.write(tmp_path, findings_of(random_outputs(600, classes), tmp_path))
     found = read(tmp_path)
     assert all(name in found.text for name in classes)
 
@@ -218,7 +216,7 @@ def page_text(dataset: str, split: str, n: int, wrong: list[int], folder: Path) 
     predicted[[number for number in wrong if number < n]] = 1
     logits = 9 * np.eye(10, dtype=np.float32)[predicted]
     outputs = LabelledLogits(np.zeros((n, 28, 28), np.uint8), np.zeros(n, np.int64), logits, DIGITS)
-    report = report_input(outputs, folder / "run", run_config(), dataset, split)
+    report = findings_of(outputs, folder / "run", run_config(), dataset, split)
     return " ".join(Page(page.render(report, {})).text.split())
 
 
@@ -247,8 +245,7 @@ def test_the_same_input_gives_the_same_bytes_and_changes_no_setting(tmp_path: Pa
     for name, size in (("once", 10), ("again", 17)):
         with matplotlib.rc_context({"font.size": size}):  # what a user's own matplotlibrc may say
             before = dict(matplotlib.rcParams)
-            page.prepare(tmp_path / name, force=False)
-            page.write(tmp_path / name, report_input(random_outputs(30), tmp_path))
+            page.write(tmp_path / name, findings_of(random_outputs(30), tmp_path))
             assert dict(matplotlib.rcParams) == before
     once, again = (
         {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
@@ -257,17 +254,10 @@ def test_the_same_input_gives_the_same_bytes_and_changes_no_setting(tmp_path: Pa
     assert once == again
 
 
-def test_a_folder_that_holds_anything_is_refused_unless_forced(tmp_path: Path) -> None:
+def test_a_report_replaces_an_older_one_and_keeps_other_files(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(OutputExistsError, match="--force"):
-        page.prepare(tmp_path, force=False)
-    with pytest.raises(OutputExistsError, match="is a file"):
-        page.prepare(tmp_path / "notes.txt", force=True)
-    page.prepare(tmp_path, force=True)
-    page.prepare(tmp_path / "new" / "folder", force=False)
-    page.prepare(tmp_path / "new" / "folder", force=False)  # an empty one is free
     (tmp_path / "curves.png").write_bytes(b"of an older report")
-    page.write(tmp_path, report_input(random_outputs(30), tmp_path))
+    page.write(tmp_path, findings_of(random_outputs(30), tmp_path))
     assert not (tmp_path / "curves.png").exists()
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
