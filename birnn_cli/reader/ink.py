@@ -11,10 +11,10 @@ from birnn_cli.reader.geometry import FloatImage, median
 from birnn_cli.reader.light import (
     MIN_CONTRAST,
     MIN_UNEVENLY_LIT_SIDE,
-    border,
     otsu_threshold,
     paper_levels,
 )
+from birnn_cli.reader.rules import remove_ruled_lines
 
 Mask = NDArray[np.uint8]
 PartStats = NDArray[np.int64]  # a row for each connected part: left, top, width, height, area, in pixels
@@ -36,12 +36,6 @@ EDGE_CONTRAST = 0.75  # fraction of the strongest contrast below which a part at
 OUTLINE_SMOOTHING = 1 / 320  # standard deviation of the Gaussian that keeps noise off outlines, likewise
 OUTLINE_WIDTH = 1 / 90  # width within which the contrast rises there, as a fraction of the longer side
 MIN_OUTLINE_STEP = 0.2  # by how much it rises there, as a fraction of the contrast of what it surrounds
-MIN_RULED_SIDE = 64  # pixels on the shorter side from which a picture is searched for ruled lines
-LINE_PIECE = 0.1  # shortest piece of a ruled line, as a fraction of the picture's side along the line
-LINE_GAP = 0.4  # longest gap between two pieces of one line, as a fraction of the same side
-LINE_END = 0.03  # largest distance of a line's end from the picture's edge, likewise
-LINE_WIDTH = 0.015  # width of the widest ruled line, as a fraction of the picture's side across the line
-SOFT_EDGE = 2  # pixels above and below a line that belong to it
 MIN_DIGIT_HEIGHT = 0.5  # fraction of the highest digit's height below which ink is no digit of its own
 MAX_OVERLAP = 0.25  # overlap of two digits' columns, at most, as a fraction of the narrower one's width
 
@@ -63,8 +57,7 @@ def find_ink(found: StrongInk) -> Mask | None:
     255; None when there is no ink.
     """
     mask, strong, contrast = found
-    if min(mask.shape) >= MIN_RULED_SIDE:
-        mask = _remove_ruled_lines(mask)
+    mask = remove_ruled_lines(mask)
     count, labels, table, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     part_of_pixel, stats = np.asarray(labels, np.int32), np.asarray(table, np.int64)
     is_strong = np.bincount(part_of_pixel[strong], minlength=count) > 0
@@ -106,57 +99,6 @@ def _measure(contrast: FloatImage) -> tuple[float, float, float]:
     middle = median(paper)
     noise = 1.4826 * (middle - median(paper[paper <= middle]))
     return threshold, median(ink) if len(ink) else 0.0, noise
-
-
-def _remove_ruled_lines(mask: Mask) -> Mask:
-    """Remove the lines of ruled and squared paper from a mask (height, width) of 0 and 1.
-
-    There are two or more lines in a direction, or else all other ink keeps clear of the picture's
-    border. Strokes that cross a line stay whole.
-    """
-    rows, num_rows = _find_lines(mask)
-    columns, num_columns = _find_lines(mask.T)
-    rest = np.where(rows | columns.T, 0, mask).astype(np.uint8)
-    keeps_clear = not border(rest).any()
-    if num_rows > 1 or (num_rows and keeps_clear):
-        mask = _lift_lines(mask, rows)
-    if num_columns > 1 or (num_columns and keeps_clear):
-        mask = _lift_lines(mask.T, columns).T
-    return mask
-
-
-def _find_lines(mask: Mask) -> tuple[NDArray[np.bool_], int]:
-    """The lines along the rows of a mask, with the soft edges above and below them, and their number.
-
-    A line is thin and goes from edge to edge of the picture, even if strokes cross it.
-    """
-    height, length = mask.shape
-    width, gap = max(2, round(LINE_WIDTH * height)), round(LINE_GAP * length) | 1
-    pieces = _morph(mask, cv2.MORPH_OPEN, 1, max(3, round(LINE_PIECE * length)))
-    pieces = np.where(_morph(pieces, cv2.MORPH_OPEN, width + 1, 1), 0, pieces)
-    end = max(1, round(LINE_END * length))
-    if not (pieces[:, :end].any() and pieces[:, -end:].any()):
-        return np.zeros(mask.shape, np.bool_), 0
-    bridged = _morph(np.pad(pieces, gap), cv2.MORPH_CLOSE, 1, gap)[gap:-gap, gap:-gap]
-    _, part_of_pixel, stats, _ = cv2.connectedComponentsWithStats(bridged, connectivity=8)
-    starts, _, lengths, _, areas = stats[1:].T
-    from_edge_to_edge = (starts <= LINE_END * length) & (starts + lengths >= (1 - LINE_END) * length)
-    is_line = from_edge_to_edge & (areas <= 2 * width * lengths)
-    lines = np.isin(part_of_pixel, 1 + np.flatnonzero(is_line)) & (pieces > 0)
-    with_edges = _morph(lines.astype(np.uint8), cv2.MORPH_DILATE, 2 * SOFT_EDGE + 1, 1)
-    return np.asarray(with_edges, np.bool_), int(is_line.sum())
-
-
-def _lift_lines(mask: Mask, lines: NDArray[np.bool_]) -> Mask:
-    """A mask without the lines along its rows; where strokes go on above and below, they stay."""
-    rest = np.where(lines, 0, mask).astype(np.uint8)
-    across = 2 * (max(2, round(LINE_WIDTH * mask.shape[0])) + SOFT_EDGE) + 1
-    return np.where(lines, _morph(rest, cv2.MORPH_CLOSE, across, 1), rest).astype(np.uint8)
-
-
-def _morph(mask: Mask, operation: int, height: int, width: int) -> Mask:
-    """Open or close a mask with a rectangle of `height` by `width` pixels."""
-    return np.asarray(cv2.morphologyEx(mask, operation, np.ones((height, width), np.uint8)))
 
 
 def _largest(parts: list[int], stats: PartStats) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from birnn_cli.reader.light import MIN_CONTRAST, border
 SEARCH_SIDE = 128  # pixels on the longer side of the picture in which lines are searched for
 SLOPES = tuple(np.linspace(-0.12, 0.12, 25).tolist())  # of the lines that are searched for
 MIN_PICTURE_SIDE = 24  # pixels from which lines are searched for
+MIN_RULED_SIDE = 64  # pixels from which a picture of one digit is searched for them
 MIN_LENGTH = 0.4  # length of a line, at least, as a fraction of that of all ink
 MIN_LENGTH_BETWEEN = 0.25  # the same, of one that goes from one line across it to another
 MIN_LENGTH_IN_HEIGHTS = 2.0  # length of a line, at least, in heights of the other ink
@@ -21,6 +22,7 @@ MAX_GAP = 0.02  # longest gap in a line, as a fraction of the picture's side alo
 MIN_UNBROKEN = 0.92  # fraction of its length along which it is ink
 MAX_END = 0.05  # how far a line may end from the picture's edge or the outermost ink, likewise
 MAX_THICKNESS = 0.14  # of a line, as a fraction of the height of the other ink
+MAX_RULED_THICKNESS = 0.02  # of one from edge to edge, as a fraction of the picture's side across it
 MIN_ALONE = 0.25  # fraction of its length along which a line has no other ink at it
 SIDE = 0.08  # fraction of the picture's side up to which a line across it may be the page's edge
 MAX_BESIDE = 0.75  # extent of the other ink along that line, at most, as a fraction of its length
@@ -48,6 +50,19 @@ class Line(NamedTuple):
         ]
 
 
+def remove_ruled_lines(mask: Pixels) -> Pixels:
+    """A mask (height, width) of 0 and 1 without the lines that go from edge to edge of the picture.
+
+    Strokes that cross them stay whole. Where the rest reaches the picture's border, the mask stays as it
+    is: the picture may be cropped to a digit, of which such a line is a stroke.
+    """
+    if min(mask.shape) < MIN_RULED_SIDE:
+        return mask
+    rest, _ = _remove_lines(mask, to_edges=True)
+    turned, _ = _remove_lines(np.ascontiguousarray(rest.T), to_edges=True)
+    return mask if border(turned).any() else np.ascontiguousarray(turned.T)
+
+
 def remove_rules(mask: Pixels) -> Pixels:
     """A mask (height, width) of 0 and 1 without ruled lines and boxes; what crosses them stays whole."""
     if min(mask.shape) < MIN_PICTURE_SIDE:
@@ -61,10 +76,13 @@ def remove_rules(mask: Pixels) -> Pixels:
     return rest
 
 
-def _remove_lines(mask: Pixels, ends: Mask | None = None) -> tuple[Pixels, Mask]:
+def _remove_lines(
+    mask: Pixels, ends: Mask | None = None, *, to_edges: bool = False
+) -> tuple[Pixels, Mask]:
     """A mask without the lines along its rows, and which pixels they were.
 
-    With `ends`, each line goes from one of these pixels, or the picture's edge, to another.
+    With `ends`, each line goes from one of these pixels, or the picture's edge, to another; with
+    `to_edges`, from edge to edge of the picture.
     """
     removed = np.zeros(mask.shape, np.bool_)
     factor = -(-max(mask.shape) // SEARCH_SIDE)
@@ -80,7 +98,7 @@ def _remove_lines(mask: Pixels, ends: Mask | None = None) -> tuple[Pixels, Mask]
             continue
         line = _pixels_of(found, mask, factor)
         columns = np.flatnonzero(line.any(axis=0))
-        if len(columns) and _is_rule(line, columns, mask, removed, ends):
+        if len(columns) and _is_rule(line, columns, mask, removed, ends, to_edges):
             removed |= line
     if not removed.any():
         return mask, removed
@@ -149,7 +167,12 @@ def _pixels_of(found: Line, mask: Pixels, factor: int) -> Mask:
 
 
 def _is_rule(
-    line: Mask, columns: NDArray[np.int64], mask: Pixels, removed: Mask, ends: Mask | None
+    line: Mask,
+    columns: NDArray[np.int64],
+    mask: Pixels,
+    removed: Mask,
+    ends: Mask | None,
+    to_edges: bool,
 ) -> bool:
     """Whether a line, which has ink in some columns, is a rule and no part of a digit."""
     height, length = mask.shape
@@ -167,6 +190,10 @@ def _is_rule(
         ):
             return False
     thickness = median(line[:, columns].sum(axis=0))
+    if to_edges:
+        slack = 3 + round(MAX_END * length)
+        is_thin = thickness <= max(3, MAX_RULED_THICKNESS * height)
+        return bool(is_thin and first <= slack and last >= length - slack)
     other = np.where(line | removed, 0, mask).astype(np.uint8)
     if ends is None:
         tall, left, right = _along(other, first, last + 1)
