@@ -53,14 +53,16 @@ class Line(NamedTuple):
 def remove_ruled_lines(mask: Pixels) -> Pixels:
     """A mask (height, width) of 0 and 1 without the lines that go from edge to edge of the picture.
 
-    Strokes that cross them stay whole. Where the rest reaches the picture's border, the mask stays as it
-    is: the picture may be cropped to a digit, of which such a line is a stroke.
+    Strokes that cross them stay whole. Where the rest comes as near to an edge as such lines, the mask
+    stays as it is: the picture may be cropped to a digit, of which such a line is a stroke.
     """
     if min(mask.shape) < MIN_RULED_SIDE:
         return mask
     rest, _ = _remove_lines(mask, to_edges=True)
-    turned, _ = _remove_lines(np.ascontiguousarray(rest.T), to_edges=True)
-    return mask if border(turned).any() else np.ascontiguousarray(turned.T)
+    rest, _ = _remove_lines(np.ascontiguousarray(rest.T), to_edges=True)
+    rest = np.ascontiguousarray(rest.T)
+    y, x = (_slack(length) for length in mask.shape)
+    return rest if rest.sum() == rest[y:-y, x:-x].sum() else mask
 
 
 def remove_rules(mask: Pixels) -> Pixels:
@@ -166,6 +168,11 @@ def _pixels_of(found: Line, mask: Pixels, factor: int) -> Mask:
     return none
 
 
+def _slack(length: int) -> int:
+    """How far from an edge of the picture, or from another line, a line along `length` may end."""
+    return 3 + round(0.02 * length)
+
+
 def _is_rule(
     line: Mask,
     columns: NDArray[np.int64],
@@ -179,8 +186,8 @@ def _is_rule(
     first, last = int(columns[0]), int(columns[-1])
     if len(columns) < MIN_UNBROKEN * (last + 1 - first):
         return False
+    slack = _slack(length)
     if ends is not None:
-        slack = 3 + round(0.02 * length)
         y0, y1 = (int(np.flatnonzero(line[:, x]).mean()) for x in (first, last))
         if first >= slack and not ends[max(0, y0 - 2) : y0 + 3, first - slack : first + slack].any():
             return False
@@ -191,7 +198,6 @@ def _is_rule(
             return False
     thickness = median(line[:, columns].sum(axis=0))
     if to_edges:
-        slack = 3 + round(MAX_END * length)
         is_thin = thickness <= max(3, MAX_RULED_THICKNESS * height)
         return bool(is_thin and first <= slack and last >= length - slack)
     other = np.where(line | removed, 0, mask).astype(np.uint8)
