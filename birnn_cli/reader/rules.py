@@ -16,6 +16,7 @@ MIN_PICTURE_SIDE = 24  # pixels from which lines are searched for
 MIN_RULED_SIDE = 64  # pixels from which a picture of one digit is searched for them
 MIN_LENGTH = 0.4  # length of a line, at least, as a fraction of that of all ink
 MIN_LENGTH_BETWEEN = 0.25  # the same, of one that goes from one line across it to another
+MIN_LENGTH_TO_EDGES = 0.85  # that of a line from edge to edge, as a fraction of the picture's side
 MIN_LENGTH_IN_HEIGHTS = 2.0  # length of a line, at least, in heights of the other ink
 NEAR_END = 11  # pixels across a square around an end of such a line, there, in which it meets the other
 MAX_GAP = 0.02  # longest gap in a line, as a fraction of the picture's side along it
@@ -95,7 +96,11 @@ def _remove_lines(
         near = cv2.dilate(ends.astype(np.uint8), square)[factor // 2 :: factor, factor // 2 :: factor]
         near[:, [0, -1]] = 1
         near = cv2.dilate(near, np.ones((NEAR_END, NEAR_END), np.uint8))
-    for found in _find_lines(small, MIN_LENGTH if ends is None else MIN_LENGTH_BETWEEN):
+    left, _, right, _ = bounding_box(small)
+    least = (MIN_LENGTH if ends is None else MIN_LENGTH_BETWEEN) * (right - left)
+    if to_edges:
+        least = MIN_LENGTH_TO_EDGES * small.shape[1]
+    for found in _find_lines(small, least):
         if not all(near[place] for place in found.ends(len(near))):
             continue
         line = _pixels_of(found, mask, factor)
@@ -110,11 +115,9 @@ def _remove_lines(
     return np.where(removed, closed, rest).astype(np.uint8), removed
 
 
-def _find_lines(small: Pixels, min_length: float) -> list[Line]:
-    """Long runs of ink along straight lines in a small mask, the longest first, each once."""
+def _find_lines(small: Pixels, least: float) -> list[Line]:
+    """Runs of ink along straight lines in a small mask, `least` pixels long, the longest first."""
     height, width = small.shape
-    left, _, right, _ = bounding_box(small)
-    least = min_length * (right - left)
     gap = max(2, round(MAX_GAP * width)) | 1
     closed = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((1, gap), np.uint8))
     _, _, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
