@@ -1,4 +1,4 @@
-"""Ruled lines, boxes and windows in a picture of numbers: what is too long and straight for a digit."""
+"""Ruled lines, boxes and windows in a picture: what is too long and straight for a digit."""
 
 from itertools import product
 from typing import NamedTuple
