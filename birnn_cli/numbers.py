@@ -15,10 +15,11 @@ from birnn_cli.reader.pieces import MAX_WIDTH, InkGroup, MarkKind, Piece, Row
 from birnn_cli.reader.read import ReaderStages
 
 CLEAR = 0.95  # probability from which ink that stands alone is a digit, and is not cut
-USUAL_WIDTH = 1.2  # of the widest usual digit, in heights of the row
-WIDTH_COST = 3.0  # of that much more width, in natural logarithms of probability
-MAX_TEXTS = 8  # likeliest beginnings of a number that are gone on with
-CROSSED_COST = 0.3  # of a cut through so much ink, likewise
+USUAL_WIDTH = 1.2  # width of the widest usual digit, in heights of the row
+# What a digit loses in log-probability, in nats: for each height of the row that it is wider than
+# USUAL_WIDTH, and for each that its cuts go through ink.
+WIDTH_COST, CROSSED_COST = 3.0, 0.3
+MAX_TEXTS = 8  # the likeliest beginnings of a number that are kept at each cut
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +150,10 @@ def _number(stages: ReaderStages, paths: list[Path]) -> Number:
 
 
 def _surer(number: Number, as_one: Number) -> Number:
-    """A number, or all ink of its picture as one digit, where that is surer and leaves no digit out."""
+    """A number, or all ink of its picture as one digit, where that is surer or the number has one too.
+
+    No clear digit is left out; a mark beside that ink is kept.
+    """
     left, top, right, bottom = number.stages.ink_box
     beside: list[float] = []
     within: list[float] = []
@@ -162,7 +166,12 @@ def _surer(number: Number, as_one: Number) -> Number:
     is_wide = right - left > MAX_WIDTH * (bottom - top)
     if len(within) > 1 and (is_wide or as_one.digits[0].probability < least):
         return number
-    return replace(as_one, left_out=bool(beside) or number.left_out)
+    marks = [
+        replace(mark, after=int(mark.box[0] >= right))
+        for mark in number.marks
+        if mark.box[2] <= left or mark.box[0] >= right
+    ]
+    return replace(as_one, marks=tuple(marks), left_out=bool(beside) or number.left_out)
 
 
 def read_rows(rows: Sequence[Row], read: Read) -> list[Path]:

@@ -87,6 +87,17 @@ def test_a_decimal_point_is_no_digit_and_is_not_passed_over_in_silence(model: bi
     assert str(found).endswith("; left out: point after 3")
 
 
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_point_beside_a_single_digit_is_not_passed_over_either(after: int, model: birnn.Model) -> None:
+    ink = row("5")
+    columns = np.flatnonzero(ink.any(axis=0))
+    at = columns[-1] + 25 if after else columns[0] - 32
+    ink[94:101, at : at + 7] = 255
+    found = model.predict(on_paper(ink), several=True)
+    assert found.label == "5"
+    assert [(mark.kind, mark.after) for mark in found.marks] == [("point", after)]
+
+
 def test_a_faint_digit_between_strong_ones_makes_the_number_unsure(model: birnn.Model) -> None:
     ink = row("352", gap=30)
     columns = np.flatnonzero(ink.any(axis=0))

@@ -86,7 +86,7 @@ class PredictionFile:
     def read_existing(self, path: Path) -> None:
         """Read what the file holds and cut off a torn last line; an empty CSV file gets its header."""
         self._file.seek(0)
-        end = 0  # of the last whole line, in bytes
+        number, end = 0, 0  # of the last whole line: its number, from 1, and where it ends, in bytes
         for number, record in enumerate(self._records(), start=1):
             try:
                 values = self._parse(record)
@@ -96,15 +96,29 @@ class PredictionFile:
                 elif tuple(values.values()) != COLUMNS:
                     raise ValueError
             except (ValueError, KeyError, TypeError, csv.Error):
-                expected = "CSV" if self._is_csv else "JSON Lines"
-                raise OutputError(
-                    f"line {number} of {path} is no prediction, expected {expected} as `birnn predict` "
-                    "writes them: name another --output"
-                ) from None
+                raise self._foreign(path, number) from None
             end += len(record)
+        self._file.seek(end)
+        if not self._is_torn(self._file.read(), is_first=end == 0):
+            raise self._foreign(path, number + 1)
         self._file.truncate(end)
         if self._is_csv and end == 0:
             self._write_row(COLUMNS)
+
+    def _foreign(self, path: Path, number: int) -> OutputError:
+        """The error for a line that birnn has not written."""
+        expected = "CSV" if self._is_csv else "JSON Lines"
+        return OutputError(
+            f"line {number} of {path} is no prediction, expected {expected} as `birnn predict` "
+            "writes them: name another --output"
+        )
+
+    def _is_torn(self, rest: bytes, *, is_first: bool) -> bool:
+        """Whether what stands behind the last whole line may be the beginning of a line of our own."""
+        if self._is_csv:  # its header has shown whose file it is, unless that is torn itself
+            return not is_first or f"{','.join(COLUMNS)}\r\n".encode().startswith(rest)
+        start = b'{"path": '
+        return rest.startswith(start) or start.startswith(rest)
 
     def _records(self) -> Iterator[bytes]:
         """The whole lines of the file or, of CSV, its whole rows: a quoted label has several."""
@@ -151,16 +165,20 @@ class PictureFolder:
         self._folder, self._option = folder, option
         self._taken: set[Path] = set()
 
-    def save(self, source: Source, pixels: NDArray[np.uint8] | None) -> None:
-        """Save a picture, if there is one, under its source's name, with `-2` at its end if taken."""
-        if pixels is None:
-            return
+    def take_name(self, source: Source) -> Path:
+        """The source's name for the next picture, with `-2` at its end if that is taken."""
         name, number = source.name, 1
         while name in self._taken:
             number += 1
             name = source.name.with_stem(f"{source.name.stem}-{number}")
         self._taken.add(name)
-        path = self._folder / name
+        return name
+
+    def save(self, source: Source, pixels: NDArray[np.uint8] | None) -> None:
+        """Save a picture, if there is one, under its source's next name."""
+        if pixels is None:
+            return
+        path = self._folder / self.take_name(source)
         if not path.resolve().is_relative_to(self._folder.resolve()):
             raise OutputError(f"{path} is a link out of its folder: name another {self._option}")
         path.parent.mkdir(parents=True, exist_ok=True)

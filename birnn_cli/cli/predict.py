@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 TERMINAL = Path("-")  # as the file of --explain
 ONE_PICTURE = "--explain is for one picture, found several: name one of them"
-# Progress is shown from so many pictures on: fewer are read in no time.
+# Progress is shown from this many pictures on: fewer are read in no time.
 MIN_PROGRESS = 100
 MAX_NAMES = 3  # of pictures of which further pages were left out
 
@@ -127,7 +127,7 @@ def predict(
 
         if preview or explain is not None:
             from birnn_cli import explanation
-            from birnn_cli.cli import pixels  # with Rich, which text does without
+            from birnn_cli.cli import pixels  # these import Rich, which plain text does not need
 
         note = console.note_unless(quiet)
         model, network = folders.find_checkpoint(checkpoint, note)
@@ -158,6 +158,10 @@ def predict(
             file = opened.enter_context(
                 outputs.open_predictions(output, inputs, force=force, skip_existing=skip_existing)
             )
+            for saved in filter(None, (saved_input, saved_stages)):
+                for source in sources:  # an earlier run has saved these under their names
+                    if source.path in file.done:
+                        saved.take_name(source)
             sources = [each for each in sources if each.path not in file.done]
             if pictures and not sources:
                 held = (
@@ -172,8 +176,8 @@ def predict(
         failed, num_several = file is not None and file.any_failed, 0
         pages: list[tuple[str, int]] = []
         show: Callable[[str], None] = console.result
-        if len(sources) >= MIN_PROGRESS and not quiet:
-            from birnn_cli.cli import progress  # with Rich, which few pictures do without
+        if len(sources) >= MIN_PROGRESS and not (quiet or preview):
+            from birnn_cli.cli import progress  # it imports Rich, which few pictures do not need
 
             show = opened.enter_context(progress.predictions(len(sources)))
         found = prediction.predict(network, sources, options, jobs)

@@ -171,8 +171,8 @@ def train(
             threads = run.config.threads
             computed = f"{run.config.device}, {threads} thread{'s' * (threads > 1)}"
             note(f"training on {run.config.dataset}, {computed}, in {run.folder}")
-        with interrupts.noted_signals(patient=group.size > 1) as stop:
-            steps = run.steps(stop)
+        with interrupts.noted_signals(patient=group.size > 1) as stop_signal:
+            steps = run.steps(stop_signal)
             if tensorboard and group.is_leader:
                 steps = curves.written(steps, run.folder, run.first_step)
             progress.show_steps(run, steps, quiet=quiet)

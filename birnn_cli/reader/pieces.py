@@ -267,7 +267,7 @@ def _of_page(stats: NDArray[np.int64], shape: tuple[int, ...]) -> Mask:
 
 
 def _same_rows(parts: NDArray[np.int64], stats: NDArray[np.int64]) -> list[list[int]]:
-    """InkGroup parts into rows: each overlaps in height with one of the two before it."""
+    """Group parts into rows: each overlaps in height with one of the two before it."""
     left, top, _, height, _ = stats.T
 
     def is_beside(one: int, other: int) -> bool:
@@ -283,7 +283,7 @@ def _same_rows(parts: NDArray[np.int64], stats: NDArray[np.int64]) -> list[list[
 
 
 def _above_one_another(parts: list[int], stats: NDArray[np.int64]) -> list[list[int]]:
-    """InkGroup parts whose columns overlap, from left to right."""
+    """Group parts whose columns overlap, from left to right."""
     left = stats[:, 0]
     right = left + stats[:, 2]
     groups: list[list[int]] = []

@@ -78,12 +78,13 @@ class ReaderStages:
 
     @cached_property
     def in_windows(self) -> "ReaderStages | None":
-        """The picture read within a counter's windows, where it has some. Made when first used."""
+        """The picture read within a counter's windows, where ink is in them. Made when first used."""
         windows = None if self.contrast is None else find_windows(shrink(self.grey))
         if windows is None:
             return None
         inside, is_light = windows
-        return _read_part(self.grey, (0, 0, *self.grey.shape[::-1]), is_light, inside)
+        reading = _read_part(self.grey, (0, 0, *self.grey.shape[::-1]), is_light, inside)
+        return None if reading.digits is None else reading
 
     def in_picture(self, box: Box) -> Box:
         """A box in `contrast` in pixels of `grey`."""

@@ -21,7 +21,7 @@ MIN_LENGTH_IN_HEIGHTS = 2.0  # length of a line, at least, in heights of the oth
 NEAR_END = 11  # pixels across a square around an end of such a line, there, in which it meets the other
 MAX_GAP = 0.02  # longest gap in a line, as a fraction of the picture's side along it
 MIN_UNBROKEN = 0.92  # fraction of its length along which it is ink
-MAX_END = 0.05  # how far a line may end from the picture's edge or the outermost ink, likewise
+MAX_END = 0.05  # how far a line may end from the outermost ink, likewise
 MAX_THICKNESS = 0.14  # of a line, as a fraction of the height of the other ink
 MAX_RULED_THICKNESS = 0.02  # of one from edge to edge, as a fraction of the picture's side across it
 MIN_ALONE = 0.25  # fraction of its length along which a line has no other ink at it
@@ -54,16 +54,17 @@ class Line(NamedTuple):
 def remove_ruled_lines(mask: Pixels) -> Pixels:
     """A mask (height, width) of 0 and 1 without the lines that go from edge to edge of the picture.
 
-    Strokes that cross them stay whole. Where the rest comes as near to an edge as such lines, the mask
-    stays as it is: the picture may be cropped to a digit, of which such a line is a stroke.
+    Strokes that cross them stay whole. A single line stays where other ink comes as near to an edge as
+    its ends: the picture may be cropped to a digit, of which that line is a stroke.
     """
     if min(mask.shape) < MIN_RULED_SIDE:
         return mask
-    rest, _ = _remove_lines(mask, to_edges=True)
-    rest, _ = _remove_lines(np.ascontiguousarray(rest.T), to_edges=True)
+    rest, _, num_rows = _remove_lines(mask, to_edges=True)
+    rest, _, num_columns = _remove_lines(np.ascontiguousarray(rest.T), to_edges=True)
     rest = np.ascontiguousarray(rest.T)
     y, x = (_slack(length) for length in mask.shape)
-    return rest if rest.sum() == rest[y:-y, x:-x].sum() else mask
+    is_clear_of_edges = rest.sum() == rest[y:-y, x:-x].sum()
+    return rest if is_clear_of_edges or max(num_rows, num_columns) > 1 else mask
 
 
 def remove_rules(mask: Pixels) -> Pixels:
@@ -71,23 +72,23 @@ def remove_rules(mask: Pixels) -> Pixels:
     if min(mask.shape) < MIN_PICTURE_SIDE:
         return mask
     unboxed = _remove_boxes(mask)
-    rest, lines = _remove_lines(unboxed)
+    rest, lines, _ = _remove_lines(unboxed)
     lines |= (mask > 0) & (unboxed == 0)
     if lines.any() or (mask[0].any() and mask[-1].any()):
-        turned, _ = _remove_lines(np.ascontiguousarray(rest.T), np.ascontiguousarray(lines.T))
+        turned, _, _ = _remove_lines(np.ascontiguousarray(rest.T), np.ascontiguousarray(lines.T))
         rest = np.ascontiguousarray(turned.T)
     return rest
 
 
 def _remove_lines(
     mask: Pixels, ends: Mask | None = None, *, to_edges: bool = False
-) -> tuple[Pixels, Mask]:
-    """A mask without the lines along its rows, and which pixels they were.
+) -> tuple[Pixels, Mask, int]:
+    """A mask without the lines along its rows, which pixels they were, and how many lines.
 
     With `ends`, each line goes from one of these pixels, or the picture's edge, to another; with
     `to_edges`, from edge to edge of the picture.
     """
-    removed = np.zeros(mask.shape, np.bool_)
+    removed, thicknesses = np.zeros(mask.shape, np.bool_), list[float]()
     factor = -(-max(mask.shape) // SEARCH_SIDE)
     square = np.ones((factor + 2, factor), np.uint8)  # thin lines climb in steps
     small = cv2.dilate(mask, square)[factor // 2 :: factor, factor // 2 :: factor]
@@ -107,12 +108,13 @@ def _remove_lines(
         columns = np.flatnonzero(line.any(axis=0))
         if len(columns) and _is_rule(line, columns, mask, removed, ends, to_edges):
             removed |= line
-    if not removed.any():
-        return mask, removed
+            thicknesses.append(median(line[:, columns].sum(axis=0)))
+    if not thicknesses:
+        return mask, removed, 0
     rest = np.where(removed, 0, mask).astype(np.uint8)
-    thickness = round(median(removed.sum(axis=0)[removed.any(axis=0)]))
+    thickness = round(max(thicknesses))
     closed = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, np.ones(((thickness + 3) | 1, 1), np.uint8))
-    return np.where(removed, closed, rest).astype(np.uint8), removed
+    return np.where(removed, closed, rest).astype(np.uint8), removed, len(thicknesses)
 
 
 def _find_lines(small: Pixels, least: float) -> list[Line]:
@@ -209,12 +211,7 @@ def _is_rule(
         slack = 3 + round(MAX_END * length)
         is_long = last + 1 - first >= MIN_LENGTH_IN_HEIGHTS * tall
         is_thin = thickness <= max(3, MAX_THICKNESS * tall)
-        return (
-            is_long
-            and is_thin
-            and first <= max(slack, left + slack)
-            and (last >= min(length - slack, right - slack))
-        )
+        return is_long and is_thin and first <= left + slack and last >= right - slack
     left, _, right, _ = bounding_box(other)
     # A 1 may stand there too, but is not that much taller than all other ink.
     at_side = min(y0, y1, height - 1 - y0, height - 1 - y1) <= SIDE * height and (

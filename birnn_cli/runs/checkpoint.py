@@ -1,7 +1,7 @@
 """A checkpoint: one safetensors file that explains itself and proves that it is whole.
 
-Layout: arrays `model.*` (the network, float32 or float16) and `training.*` (Adam's averages, only
-where training may go on), and four texts in the header's metadata: `format`, `format_version`,
+Layout: arrays `model.*` (the network, float32 or float16) and `training.*` (the optimizer's averages,
+only where training may go on), and four texts in the header's metadata: `format`, `format_version`,
 `sha256` (of the whole file, with its own 64 characters taken as zeros) and `about` (JSON).
 """
 

@@ -223,7 +223,8 @@ class TrainingLoop:
     def validate(self) -> Scores:
         """Scores on the validation images; a DivergedError where the loss is no longer finite."""
         images, labels = self._validation
-        starts = range(0, len(images), VALIDATION_BATCH_SIZE)
+        # One part at least: a process of a group may have no image, and adds its sums all the same.
+        starts = range(0, max(1, len(images)), VALIDATION_BATCH_SIZE)
         parts = ((slice(start, start + VALIDATION_BATCH_SIZE),) for start in starts)
         with torch_threads(self._torch_threads):
             return self._scores(lambda part: self._score(to_rows(images[part]), labels[part]), parts)
@@ -260,7 +261,7 @@ class TrainingLoop:
 
 
 def _copied(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
-    """Arrays that later steps do not change."""
+    """Copies of tensors as arrays, which later steps do not change."""
     return {name: value.detach().cpu().numpy().copy() for name, value in tensors.items()}
 
 

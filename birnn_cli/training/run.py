@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import torch
 
 from birnn_cli.data.download import ProgressCallback
-from birnn_cli.errors import InterruptedRunError
+from birnn_cli.errors import InterruptedRunError, RunError
 from birnn_cli.files import sync
 from birnn_cli.runs import checkpoint, folders
 from birnn_cli.runs.checkpoint import Checkpoint, CheckpointMetadata
@@ -46,14 +46,15 @@ class Run:
     def __init__(
         self, folder: Path, config: RunConfig, loop: TrainingLoop | None, save_every: float
     ) -> None:
-        """A run with a loop, which is None for a finished run, that saves every so many seconds."""
+        """`loop` is None where the run is finished; `save_every` is in seconds."""
         self.folder, self.config, self._loop = folder, config, loop
         self.checkpoint = folder / checkpoint.FILE_NAME
         self.first_step = config.recipe.steps if loop is None else loop.step
         self._save_every, self._seconds = save_every, 0.0
         self._final: Mapping[str, float] | None = None
         self._validation: Mapping[str, float] | None = None
-        self._held = ExitStack()  # released after the last step: in the leader, the folder's lock
+        # Held until the steps end, None afterwards: in the leader, the folder's lock.
+        self._held: ExitStack | None = ExitStack()
 
     @classmethod
     def begin(cls, *, context: RunContext = RunContext(), **options: Any) -> "Run":
@@ -75,7 +76,7 @@ class Run:
         loop = _training_loop(config, images, group)
         with ExitStack() as held:
 
-            def create() -> Path:  # last: a start that fails leaves nothing in the way of its repeat
+            def create() -> Path:  # last, so that a start that fails does not block its repetition
                 output = None if wanted.output is None else Path(wanted.output)
                 folder, lock = folders.create(output, config)
                 held.callback(lock.release)
@@ -84,7 +85,7 @@ class Run:
 
             run = cls(group.run_on_leader(create), config, loop, wanted.save_every)
             if config.init is not None and group.is_leader:
-                run._save(complete=False)  # so that the file of the weights may go
+                run._save(complete=False)  # so that the file of the weights may be deleted
             run._held = held.pop_all()
             return run
 
@@ -103,7 +104,7 @@ class Run:
             options["output"] = begun
         wanted = TrainOptions.from_keywords(options)
         data_sets = DataSets(wanted.data_dir, context.warn, context.on_download)
-        with ExitStack() as held:  # an exception may live on, in a notebook: not with the folder locked
+        with ExitStack() as held:  # a notebook keeps its last exception, but not the lock
 
             def find() -> tuple[Path, RunConfig, RunConfig, Checkpoint | None]:
                 output = None if wanted.output is None else Path(wanted.output)
@@ -129,8 +130,8 @@ class Run:
                 folders.update_config(folder, config)
                 if config.device != was.device:
                     context.warn(
-                        f"the run in {folder} was on {was.device} and goes on on {config.device}: from "
-                        "here on its numbers may differ in their last bits"
+                        f"the run in {folder} was on {was.device} and continues on {config.device}: "
+                        "from here on its numbers may differ in their last bits"
                     )
             if loop is not None:
                 run._held = held.pop_all()
@@ -138,7 +139,7 @@ class Run:
 
     @property
     def is_finished(self) -> bool:
-        """Whether there is no step left to learn."""
+        """Whether all steps are done."""
         return self._step == self.total_steps
 
     @property
@@ -157,7 +158,7 @@ class Run:
         return f"Run({str(self.folder)!r}: {self.config.recipe_name} on {self.config.dataset}, {done})"
 
     def steps(self, stop_signal: Callable[[], int] = lambda: 0) -> Generator[StepResult]:
-        """Train to the end, as far as the results are iterated over; metrics and checkpoints are kept.
+        """Train as far as the results are iterated over, once; metrics and checkpoints are kept.
 
         `stop_signal` is called after each step: the number of a signal, if not 0, asks to save and stop.
 
@@ -165,11 +166,18 @@ class Run:
             DivergedError: Loss or weights are no longer finite; the last good checkpoint stays.
             InterruptedRunError: A signal asked for it; the run is saved as it stands.
             OSError: A row or a checkpoint cannot be written; the last good one stays.
+            RunError: An earlier iteration ended before the last step, and gave the folder back.
         """
-        if self._loop is None:
+        if self._loop is None or self.is_finished:
             return
+        held, self._held = self._held, None
+        if held is None:
+            raise RunError(
+                f"the steps of the run in {self.folder} ended at step {self._step}, and its folder may "
+                f"be in use: continue with Run.resume(output={str(self.folder)!r})"
+            )
         validate_step = self.config.recipe.validate_step
-        with self._held as held:
+        with held:
             metrics = None
             if self._loop.group.is_leader:
                 metrics = held.enter_context(open_metrics(self.folder, self._step, validate_step))
@@ -207,7 +215,7 @@ class Run:
             samples=samples,
             first_step=self.first_step,
             train_seconds=self._seconds,
-            samples_per_second=own_samples / self._seconds if own_samples else 0.0,
+            samples_per_second=own_samples / self._seconds if self._seconds else 0.0,
             parameters=self.config.architecture.num_parameters,
             run=str(self.folder),
             checkpoint=str(self.checkpoint),

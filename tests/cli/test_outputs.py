@@ -46,6 +46,24 @@ def test_a_file_cut_anywhere_and_gone_on_with_is_the_uncut_one(ending: str, tmp_
         assert file.read_bytes() == content, cut
 
 
+def test_a_picture_saved_by_an_earlier_run_is_not_replaced_by_another_of_its_name(
+    tmp_path: Path,
+) -> None:
+    pictures = [tmp_path / folder / "a.jpg" for folder in "xy"]
+    for picture, digit in zip(pictures, ("7-photo.jpg", "3-marker.png"), strict=True):
+        picture.parent.mkdir()
+        picture.write_bytes((DIGITS / digit).read_bytes())
+    options = ["--output", "o.csv", "--save-input", "in", "--checkpoint", "shipped"]
+    assert run_birnn("predict", str(pictures[0]), *options, cwd=tmp_path).code == 0
+    first = (tmp_path / "in" / "a.png").read_bytes()
+    rest = run_birnn(
+        "predict", *map(str, pictures), *options, "--skip-existing", "--force", cwd=tmp_path
+    )
+    assert rest.out.endswith("y/a.jpg: 3 (100.0 %)\n")
+    assert (tmp_path / "in" / "a.png").read_bytes() == first
+    assert (tmp_path / "in" / "a-2.png").read_bytes() != first
+
+
 def test_a_prediction_is_in_the_file_at_once(tmp_path: Path) -> None:
     file = tmp_path / "predictions.jsonl"
     with pytest.raises(KeyboardInterrupt), open_predictions(file) as predictions:
@@ -55,7 +73,13 @@ def test_a_prediction_is_in_the_file_at_once(tmp_path: Path) -> None:
     assert json.loads(file.read_text()) == row("a.png")
 
 
-@pytest.mark.parametrize("content", ["mine\n", "[1]\n", '{"path": 3, "status"\n', '{"status": "ok"}\n'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("mine\n", "[1]\n", '{"path": 3, "status"\n', '{"status": "ok"}\n'),
+        *("mine", '{"label": "7"}', 'size 3"\nand more\n', "path,status,mine"),
+    ],
+)
 def test_a_file_of_something_else_is_kept(content: str, tmp_path: Path) -> None:
     for file in (tmp_path / "notes.jsonl", tmp_path / "notes.csv"):
         file.write_text(content)

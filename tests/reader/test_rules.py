@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from birnn_cli.reader.rules import find_windows, remove_rules
+from birnn_cli.reader.rules import find_windows, remove_ruled_lines, remove_rules
 from tests.numbers import counter, digit, row
 
 
@@ -26,6 +26,30 @@ def test_a_rule_below_the_digits_is_removed_and_they_stay(climb: int, below: int
     assert found[:, :60].sum() == 0 and found[:, -60:].sum() == 0  # where the rule was alone
     assert (found & digits).sum() >= 0.93 * digits.sum()
     assert (found & ~digits & 1).sum() <= 0.04 * digits.sum()
+
+
+def test_strokes_from_edge_to_edge_of_a_picture_cropped_to_its_digit_stay() -> None:
+    """A 7 whose bar is as long as the picture is wide, and thin."""
+    seven = np.zeros((200, 140), np.uint8)
+    seven[3:6, 2:138] = 1
+    for y in range(3, 198):
+        x = 135 - (y - 3) * 90 // 195
+        seven[y, x : x + 3] = 1
+    assert np.array_equal(remove_ruled_lines(seven), seven)
+
+
+@pytest.mark.parametrize("speck", [False, True])
+def test_lines_of_ruled_paper_go_though_other_ink_is_at_the_edge(speck: bool) -> None:
+    page = np.zeros((300, 240), np.uint8)
+    page[90:210, 100:106] = 1  # a 1
+    ruled = page.copy()
+    for y in range(45, 300, 60):
+        ruled[y : y + 2] = 1
+    if speck:
+        ruled[150:154, 0:3] = 1
+    found = remove_ruled_lines(ruled)
+    assert (found & page).sum() >= 0.97 * page.sum()
+    assert (found & ~page & 1).sum() <= 0.05 * page.sum()
 
 
 @pytest.mark.parametrize("apart", [False, True])

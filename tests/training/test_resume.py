@@ -112,8 +112,8 @@ def test_a_run_goes_on_on_another_device_and_that_is_said(data: Path) -> None:
     context = RunContext(warn=said.append)
     rest = Run.resume(output="run", device="cpu", precision="tf32", context=context)
     assert said == [
-        "the run in run was on cuda:7 and goes on on cpu: from here on its numbers may differ in their "
-        "last bits"
+        "the run in run was on cuda:7 and continues on cpu: from here on its numbers may differ in "
+        "their last bits"
     ]
     assert rest.config.device == "cpu" and rest.config.recipe.precision in ("float32", "bfloat16")
     list(rest.steps())

@@ -13,7 +13,7 @@ import torch
 from safetensors.numpy import load_file
 
 import birnn_cli as birnn
-from birnn_cli.errors import DivergedError
+from birnn_cli.errors import DivergedError, RunError
 from birnn_cli.runs import checkpoint
 from birnn_cli.training.batches import Batches
 from birnn_cli.training.run import Run
@@ -191,6 +191,8 @@ def test_from_python_a_runs_steps_are_typed_results_and_a_rest_can_be_resumed(
     assert [result.step for result in first] == list(range(1, 11))
     assert first[9].batch is not None and 0 <= first[9].batch.accuracy <= 1
     steps.close()  # as when a program stops looking; what is saved stays
+    with pytest.raises(RunError, match="ended at step 10, and its folder may be in use"):
+        next(run.steps())
     rest = Run.resume(output=tmp_path / "run", data_dir=small_data)
     assert rest.first_step == 10 and not rest.is_finished
     assert [result.step for result in rest.steps()][-1] == 21 and rest.is_finished
