@@ -15,8 +15,8 @@ Likely = NDArray[np.float32]  # the probability of each class
 Read = Callable[[Sequence[Pixels]], Likely]  # images to probabilities: (images, classes)
 
 SURE = 0.98  # probability from which one reading of a digit is enough
-# A label less probable than this is not to be trusted. On MNIST's 5,000 validation images, fewer than
-# one in a hundred of the shipped model's labels are.
+# A label less probable than this is not to be trusted. Of the shipped model's labels of MNIST's 5,000
+# validation images, fewer than one in a hundred are below it.
 UNSURE_BELOW = 0.85
 
 
@@ -30,8 +30,8 @@ def likely_classes(checkpoint: Checkpoint, images: Sequence[Pixels]) -> Likely:
 def read_again(images: Sequence[Pixels], likely: Likely, read: Read) -> Likely:
     """The probabilities of images, averaged with those of a narrower reading where they are not sure.
 
-    `likely` is the first reading. Some hands write wide: how much the second one helps is measured in
-    examples/results.md.
+    `likely` is the first reading. Some people write wide digits: how much the second one helps is
+    measured in examples/results.md.
     """
     unsure = np.flatnonzero(likely.max(axis=1) < SURE).tolist()
     again = [k for k in unsure if is_normalised(images[k])]  # not clothes, which fill their image
@@ -43,9 +43,9 @@ def read_again(images: Sequence[Pixels], likely: Likely, read: Read) -> Likely:
 
 
 def read_surest(pictures: Sequence[Sequence[Pixels]], read: Read) -> list[tuple[int, Likely]]:
-    """For each picture, which of the images that it may be is read most surely, and as what.
+    """For each picture, the number of the image that is read most surely, and its probabilities.
 
-    A picture has one image or more.
+    A picture has one image or more: those that the reader can make of it.
     """
     images = [image for ways in pictures for image in ways]
     likely = iter(read_again(images, read(images), read))

@@ -85,8 +85,8 @@ def read_as_one(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
         if not each:
             numbers.append(Number(stages, []))
             continue
-        number, likely = next(surest)
-        way, pixels = each[number]
+        chosen, likely = next(surest)
+        way, pixels = each[chosen]
         numbers.append(Number(way, [Digit(0, way.ink_box, pixels, likely)]))
     return numbers
 
