@@ -155,8 +155,9 @@ def _cheapest_ways(cost: FloatImage) -> tuple[FloatImage, NDArray[np.int8]]:
     """The least cost of a way from each pixel of the first row to the last; each pixel's next step."""
     total = cost[-1]
     steps = np.zeros(cost.shape, np.int8)
+    padded = np.full(cost.shape[1] + 2, np.inf, np.float32)  # beyond the sides there is no way
     for y in range(len(cost) - 2, -1, -1):
-        padded = np.pad(total, 1, constant_values=np.inf)
+        padded[1:-1] = total
         ways = np.stack([padded[1:-1], padded[:-2] + STEP_COST, padded[2:] + STEP_COST])
         best = ways.argmin(axis=0)
         steps[y] = np.array([0, -1, 1], np.int8)[best]
