@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from birnn_cli.reader import opencv as cv2
-from birnn_cli.reader.geometry import FloatImage, median
+from birnn_cli.reader.geometry import FloatImage, PartStats, find_parts, median
 from birnn_cli.reader.light import (
     MIN_CONTRAST,
     MIN_UNEVENLY_LIT_SIDE,
@@ -17,7 +17,6 @@ from birnn_cli.reader.light import (
 from birnn_cli.reader.rules import remove_ruled_lines
 
 Mask = NDArray[np.uint8]
-PartStats = NDArray[np.int64]  # a row for each connected part: left, top, width, height, area, in pixels
 
 MIN_CONTRAST_IN_NOISE = 6.0  # times the paper's noise by which ink must at least stand out
 CLEAR_CONTRAST_IN_NOISE = 12.0  # times that noise below which ink is searched for in a smoothed picture
@@ -58,17 +57,16 @@ def find_ink(found: StrongInk) -> Mask | None:
     """
     mask, strong, contrast = found
     mask = remove_ruled_lines(mask)
-    count, labels, table, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    part_of_pixel, stats = np.asarray(labels, np.int32), np.asarray(table, np.int64)
-    is_strong = np.bincount(part_of_pixel[strong], minlength=count) > 0
-    parts = [part for part in range(1, count) if is_strong[part]]  # part 0 is the paper
+    part_of_pixel, stats = find_parts(mask)
+    is_strong = np.bincount(part_of_pixel[strong], minlength=len(stats)) > 0
+    parts = [part for part in range(1, len(stats)) if is_strong[part]]  # part 0 is the paper
     if not parts:
         return None
     parts = _remove_page_marks(parts, part_of_pixel, stats, contrast)
     if not parts:
         return None
     parts = _remove_specks(parts, stats)
-    digit_of_part = np.zeros(count, np.uint8)
+    digit_of_part = np.zeros(len(stats), np.uint8)
     for number, digit in enumerate(_group_into_digits(parts, stats), start=1):
         digit_of_part[digit] = min(number, 255)
     return np.asarray(digit_of_part[part_of_pixel])

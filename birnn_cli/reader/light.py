@@ -14,7 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from birnn_cli.reader import opencv as cv2
-from birnn_cli.reader.geometry import FloatImage, Mask, Pixels, median, resize_mask, shrink
+from birnn_cli.reader.geometry import (
+    FloatImage,
+    Mask,
+    Pixels,
+    find_parts,
+    median,
+    percentile,
+    resize_mask,
+    shrink,
+)
 
 Invert = Literal["auto", "yes", "no"]  # whether ink is darker than paper; `auto` finds out
 SMALL_SIDE = 160  # pixels on the longer side at which strokes are measured, and the paper under them
@@ -51,7 +60,7 @@ class Strokes:
 
     def strength(self, width: int) -> float:
         """How strong the strokes are that a width holds: the sum of the squares of their contrast."""
-        pieces, stats = _pieces(self.clear[width])
+        pieces, stats = find_parts(self.clear[width].astype(np.uint8))
         is_long = stats[:, 2:4].max(axis=1) >= MIN_STROKE_LENGTH * min(pieces.shape)
         is_long[0] = False  # what is in no stroke
         return float(np.square(self.contrasts[width][is_long[pieces]], dtype=np.float32).sum())
@@ -71,7 +80,7 @@ def find_strokes(small: Pixels, is_dark: bool, mask: Mask | None = None) -> Stro
         found = np.asarray(cv2.morphologyEx(source, kind, np.ones((side, side), np.uint8)), np.uint8)
         contrasts.append(found if mask is None else np.where(mask, found, np.uint8(0)))
     inside = contrasts[-1] if mask is None else contrasts[-1][mask]
-    level = CLEAR_STROKE * float(np.percentile(inside, 99.5))
+    level = CLEAR_STROKE * percentile(inside, 99.5)
     clear = tuple(_without_lines(contrast > level) for contrast in contrasts)
     counts = [int(each.sum()) for each in clear]
     last = len(counts) - 1
@@ -80,7 +89,8 @@ def find_strokes(small: Pixels, is_dark: bool, mask: Mask | None = None) -> Stro
         for number in range(last)
         if counts[number] >= MIN_STROKES * inside.size
         and counts[number + 1] <= MAX_GROWTH * counts[number]
-        and _pieces(contrasts[number] > level)[1][1:, 2:4].max() >= MIN_STROKE_LENGTH * min(small.shape)
+        and find_parts((contrasts[number] > level).astype(np.uint8))[1][1:, 2:4].max()
+        >= MIN_STROKE_LENGTH * min(small.shape)
         # A slash in a bold digit is as dark as the digit, whose strokes are wider; a shadow is paler.
         and np.count_nonzero(contrasts[last] >= median(contrasts[number][clear[number]]))
         <= MAX_AS_DARK * counts[number]
@@ -92,12 +102,6 @@ def _square_sides(small: Pixels) -> list[int]:
     """Odd sides of squares, in pixels: three or more, and no more than the picture has."""
     most = 2 * (min(small.shape) // 2) - 1
     return [max(3, min(round(width * max(small.shape)) | 1, most)) for width in STROKE_WIDTHS]
-
-
-def _pieces(strokes: Mask) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The number of each pixel's connected piece, 0 for none, and OpenCV's statistics of each piece."""
-    _, pieces, stats, _ = cv2.connectedComponentsWithStats(strokes.astype(np.uint8), connectivity=8)
-    return np.asarray(pieces, np.int32), np.asarray(stats, np.int32)
 
 
 def _without_lines(strokes: Mask) -> Mask:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from birnn_cli.reader import opencv as cv2
-from birnn_cli.reader.geometry import FloatImage, Pixels, bounding_box, resize_longer_side
+from birnn_cli.reader.geometry import FloatImage, Pixels, bounding_box, percentile, resize_longer_side
 
 SIDE = 28  # pixels on each side of an image that the network reads
 BOX_SIZE = 20  # pixels on each side of the box that the digit fills in it
@@ -36,10 +36,10 @@ def normalise(contrast: FloatImage, ink: NDArray[np.bool_]) -> Pixels:
 def _thicken(strokes: FloatImage) -> FloatImage:
     """Widen strokes that are thinner than MNIST's thinnest pen, and scale their tone to 0 to 1."""
     inside = strokes > STROKE_CONTRAST * strokes.max()
-    strokes = (strokes / float(np.percentile(strokes[inside], 75))).clip(0, 1)
+    strokes = (strokes / percentile(strokes[inside], 75)).clip(0, 1)
     to_edge = cv2.distanceTransform(np.pad(inside, 1).astype(np.uint8), cv2.DIST_L2, 5)
     # Along the middle of a stroke, the distance to its edge is half its width.
-    pen_width = 2 * float(np.percentile(to_edge[to_edge > 0], 90))
+    pen_width = 2 * percentile(to_edge[to_edge > 0], 90)
     missing = round(THICKENING_SCALE * MIN_PEN_WIDTH - pen_width)
     if missing < 1:
         return strokes

@@ -12,8 +12,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from birnn_cli.reader import opencv as cv2
-from birnn_cli.reader.geometry import Box, FloatImage, Mask, Pixels, bounding_box, median
+from birnn_cli.reader.geometry import (
+    Box,
+    FloatImage,
+    Mask,
+    PartStats,
+    Pixels,
+    bounding_box,
+    find_parts,
+    median,
+)
 from birnn_cli.reader.ink import StrongInk
 from birnn_cli.reader.light import MIN_CONTRAST
 from birnn_cli.reader.normalise import normalise
@@ -180,9 +188,8 @@ def find_rows(contrast: FloatImage, found: StrongInk) -> list[Row]:
     """
     mask, strong, levels = found
     mask = remove_rules(mask)
-    count, labels, table, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    stats = np.asarray(table, np.int64)
-    is_ink = np.bincount(labels[strong & (mask > 0)], minlength=count) > 0
+    labels, stats = find_parts(mask)
+    is_ink = np.bincount(labels[strong & (mask > 0)], minlength=len(stats)) > 0
     is_ink[0] = False
     of_page = _of_page(stats, mask.shape)
     left_out = _faint_ink(levels, strong) + _boxes(stats[is_ink & of_page])
@@ -214,22 +221,21 @@ def find_rows(contrast: FloatImage, found: StrongInk) -> list[Row]:
 def _faint_ink(levels: FloatImage, strong: Mask) -> list[Box]:
     """Boxes around ink that is too faint to be read, and stands apart from the rest."""
     found = (levels > max(MIN_CONTRAST, MIN_FAINT * median(levels[strong]))).astype(np.uint8)
-    _, labels, table, _ = cv2.connectedComponentsWithStats(found, connectivity=8)
-    stats = np.asarray(table, np.int64)
+    labels, stats = find_parts(found)
     is_apart = ~_of_page(stats, levels.shape)
     is_apart[labels[strong]] = False
     is_apart[0] = False
     return _boxes(stats[is_apart])
 
 
-def _boxes(stats: NDArray[np.int64]) -> list[Box]:
+def _boxes(stats: PartStats) -> list[Box]:
     return [(int(x), int(y), int(x + w), int(y + h)) for x, y, w, h, _ in stats]
 
 
 def _row(
     contrast: FloatImage,
     labels: NDArray[np.int32],
-    stats: NDArray[np.int64],
+    stats: PartStats,
     parts: list[int],
     usual: float,
     left_out: list[Box],
@@ -258,7 +264,7 @@ def _row(
     return Row(contrast, groups, marks, bool(is_left_out))
 
 
-def _of_page(stats: NDArray[np.int64], shape: tuple[int, ...]) -> Mask:
+def _of_page(stats: PartStats, shape: tuple[int, ...]) -> Mask:
     """Which parts of the ink are marks along an edge of the picture."""
     left, top, width, height, _ = stats.T
     rows, columns = shape
@@ -267,7 +273,7 @@ def _of_page(stats: NDArray[np.int64], shape: tuple[int, ...]) -> Mask:
     return (touched > 2) | ((touched > 0) & is_narrow)  # type: ignore[no-any-return]
 
 
-def _same_rows(parts: NDArray[np.int64], stats: NDArray[np.int64]) -> list[list[int]]:
+def _same_rows(parts: NDArray[np.int64], stats: PartStats) -> list[list[int]]:
     """Group parts into rows: each overlaps in height with one of the two before it."""
     left, top, _, height, _ = stats.T
 
@@ -283,7 +289,7 @@ def _same_rows(parts: NDArray[np.int64], stats: NDArray[np.int64]) -> list[list[
     return rows
 
 
-def _above_one_another(parts: list[int], stats: NDArray[np.int64]) -> list[list[int]]:
+def _above_one_another(parts: list[int], stats: PartStats) -> list[list[int]]:
     """Group parts whose columns overlap, from left to right."""
     left = stats[:, 0]
     right = left + stats[:, 2]

@@ -44,6 +44,7 @@ class ReaderStages:
     """What each stage of the reader made of a picture; None for a stage that it did not pass."""
 
     grey: Pixels  # the grey levels as decoded, upright: (height, width)
+    shrunk: FloatImage | None = None  # the same, shrunk to WORKING_SIDE
     part: Box | None = None  # where in `grey` ink was looked for
     sheet: FloatImage | None = None  # the levels of that part, 0 beside the sheet, where one was found
     # How much each pixel of the part, shrunk to WORKING_SIDE, differs from the paper, in grey levels.
@@ -79,11 +80,14 @@ class ReaderStages:
     @cached_property
     def in_windows(self) -> "ReaderStages | None":
         """The picture read within a counter's windows, where ink is in them. Made when first used."""
-        windows = None if self.contrast is None else find_windows(shrink(self.grey))
+        if self.contrast is None or self.shrunk is None:
+            return None
+        windows = find_windows(self.shrunk)
         if windows is None:
             return None
         inside, is_light = windows
-        reading = _read_part(self.grey, (0, 0, *self.grey.shape[::-1]), is_light, inside)
+        whole: Box = (0, 0, *self.grey.shape[::-1])
+        reading = _read_part(ReaderStages(self.grey, self.shrunk), whole, is_light, inside)
         return None if reading.digits is None else reading
 
     def in_picture(self, box: Box) -> Box:
@@ -147,20 +151,21 @@ def read_grey(grey: Pixels, reader: Reader = "digit", invert: Invert = "auto") -
     picture = shrink(grey)
     if min(picture.shape) < 3 or np.ptp(picture) < MIN_CONTRAST:
         return ReaderStages(grey)
+    unread = ReaderStages(grey, picture)
     if invert != "auto":
-        return _read_part(grey, whole, invert == "yes")
+        return _read_part(unread, whole, invert == "yes")
     sheet = find_sheet(picture)
     readings = []
     if sheet is not None:
         box = bounding_box(sheet)
         mask = sheet[box[1] : box[3], box[0] : box[2]]
         is_dark = find_polarities(picture[box[1] : box[3], box[0] : box[2]], mask)[0]
-        readings.append(_read_part(grey, _enlarge(box, picture.shape, whole), is_dark, mask))
+        readings.append(_read_part(unread, _enlarge(box, picture.shape, whole), is_dark, mask))
     polarities = find_polarities(picture)
-    readings += [_read_part(grey, whole, is_dark) for is_dark in polarities[: 1 if readings else 2]]
+    readings += [_read_part(unread, whole, is_dark) for is_dark in polarities[: 1 if readings else 2]]
     with_ink = [each for each in readings if each.digits is not None]
     if not with_ink:  # what seemed certain was wrong, or there is no ink
-        return readings[0] if len(polarities) > 1 else _read_part(grey, whole, not polarities[0])
+        return readings[0] if len(polarities) > 1 else _read_part(unread, whole, not polarities[0])
     first, *others = with_ink
     # Ink that is cut by a photograph's edge is not plausible beside ink that is not; a drawing may be
     # cropped to its ink.
@@ -170,16 +175,20 @@ def read_grey(grey: Pixels, reader: Reader = "digit", invert: Invert = "auto") -
     return replace(first, second=others[0]) if others else first
 
 
-def _read_part(grey: Pixels, part: Box, is_dark: bool, mask: Mask | None = None) -> ReaderStages:
+def _read_part(unread: ReaderStages, part: Box, is_dark: bool, mask: Mask | None = None) -> ReaderStages:
     """Look for ink in a part of a picture, and within a mask of that part; for small ink from nearer."""
     left, top, right, bottom = part
-    levels = shrink(grey[top:bottom, left:right])
+    levels = unread.shrunk
+    if levels is None or part != (0, 0, *unread.grey.shape[::-1]):
+        levels = shrink(unread.grey[top:bottom, left:right])
     mask = None if mask is None else resize_mask(mask, levels.shape)
     contrast = subtract_paper(levels, is_dark, mask)
     strong_ink = find_strong_ink(contrast)
     digits = None if strong_ink is None else find_ink(strong_ink)
     sheet = None if mask is None else np.where(mask, levels, np.float32(0))
-    reading = ReaderStages(grey, part, sheet, contrast, strong_ink, digits)
+    reading = replace(
+        unread, part=part, sheet=sheet, contrast=contrast, strong_ink=strong_ink, digits=digits
+    )
     if digits is None:
         return reading
     ink = bounding_box(digits)
@@ -193,7 +202,7 @@ def _read_part(grey: Pixels, part: Box, is_dark: bool, mask: Mask | None = None)
         *(min(width, ink[2] + margin), min(height, ink[3] + margin)),
     )
     near_mask = None if mask is None else mask[box[1] : box[3], box[0] : box[2]]
-    nearer = _read_part(grey, _enlarge(box, digits.shape, part), is_dark, near_mask)
+    nearer = _read_part(unread, _enlarge(box, digits.shape, part), is_dark, near_mask)
     return reading if nearer.digits is None else nearer
 
 

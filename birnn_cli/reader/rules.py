@@ -7,7 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from birnn_cli.reader import opencv as cv2
-from birnn_cli.reader.geometry import FloatImage, Mask, Pixels, bounding_box, median
+from birnn_cli.reader.geometry import (
+    FloatImage,
+    Mask,
+    Pixels,
+    bounding_box,
+    find_parts,
+    median,
+    percentile,
+)
 from birnn_cli.reader.light import MIN_CONTRAST, border
 
 SEARCH_SIDE = 128  # pixels on the longer side of the picture in which lines are searched for
@@ -122,8 +130,7 @@ def _find_lines(small: Pixels, least: float) -> list[Line]:
     height, width = small.shape
     gap = max(2, round(MAX_GAP * width)) | 1
     closed = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((1, gap), np.uint8))
-    _, _, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
-    if not (stats[1:, 2] >= least).any():
+    if not (find_parts(np.asarray(closed, np.uint8))[1][1:, 2] >= least).any():
         return []
     xs, ys = np.arange(width, dtype=np.int16), np.arange(height)
     margin = round(max(SLOPES) * width) + 1
@@ -161,7 +168,7 @@ def _pixels_of(found: Line, mask: Pixels, factor: int) -> Mask:
     has_ink, thickness = ink.any(axis=0), lower - upper
     if not has_ink.any():
         return none
-    usual = float(np.percentile(thickness[has_ink], 35))
+    usual = percentile(thickness[has_ink], 35)
     alone = np.flatnonzero(has_ink & (thickness <= usual + 1))
     if len(alone) < max(4, MIN_ALONE * len(xs)):
         return none
@@ -226,8 +233,7 @@ def _along(mask: Pixels, first: int, stop: int) -> tuple[float, int, int]:
 
     And from where to where the parts of it extend that have a pixel in some columns.
     """
-    _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    left, _, width, height, _ = stats[1:].astype(np.float64).T
+    left, _, width, height, _ = find_parts(mask)[1][1:].astype(np.float64).T
     tall = float(np.average(height, weights=width**2)) if len(width) else 0.0
     is_along = (left < stop) & (left + width > first)
     ends = left[is_along].min(initial=first), (left + width)[is_along].max(initial=stop)
@@ -236,7 +242,7 @@ def _along(mask: Pixels, first: int, stop: int) -> tuple[float, int, int]:
 
 def _remove_boxes(mask: Pixels) -> Pixels:
     """A mask without boxes: connected ink with four straight sides and four corners."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    labels, stats = find_parts(mask)
     rest = mask.copy()
     for part in np.flatnonzero(stats[:, 2:4].min(axis=1) >= MIN_PICTURE_SIDE // 2)[1:]:
         left, top, width, height, _ = stats[part]

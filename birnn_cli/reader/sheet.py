@@ -9,7 +9,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from birnn_cli.reader import opencv as cv2
-from birnn_cli.reader.geometry import FloatImage, Mask, Pixels, bounding_box, median, resize_mask, shrink
+from birnn_cli.reader.geometry import (
+    FloatImage,
+    Mask,
+    Pixels,
+    bounding_box,
+    find_parts,
+    median,
+    percentile,
+    resize_mask,
+    shrink,
+)
 from birnn_cli.reader.light import MIN_UNEVENLY_LIT_SIDE, SMALL_SIDE, find_polarities, find_strokes
 
 # Levels between the darkest and the lightest at which a sheet is parted from what lies around it.
@@ -34,7 +44,7 @@ def find_sheet(picture: FloatImage) -> Mask | None:
         return None
     small = shrink(picture, SMALL_SIDE).clip(0, 255).round().astype(np.uint8)
     smooth = np.asarray(cv2.medianBlur(small, 3), np.uint8)
-    low, high = np.percentile(smooth, [1, 99])
+    low, high = percentile(smooth, 1), percentile(smooth, 99)
     if high - low < MIN_STEP:
         return None
     hulls = [
@@ -107,13 +117,12 @@ def _holds_ink(small: Pixels, hull: Pixels) -> bool:
     on_sheet = _grow(hull, -2) > 0
     is_dark = find_polarities(small.astype(np.float32), on_sheet)[0]
     drop = find_strokes(small, is_dark, on_sheet).contrast
-    contrast, noise = float(np.percentile(drop[on_sheet], 99.8)), median(drop[on_sheet])
+    contrast, noise = percentile(drop[on_sheet], 99.8), median(drop[on_sheet])
     if contrast < max(MIN_INK_CONTRAST, MIN_INK_IN_NOISE * noise):
         return False
     ink = (drop > 0.5 * contrast).astype(np.uint8)
     left, top, right, bottom = bounding_box(hull)
-    _, _, parts, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
-    height, width = parts[1:, cv2.CC_STAT_HEIGHT], parts[1:, cv2.CC_STAT_WIDTH]
+    _, _, width, height, _ = find_parts(ink)[1][1:].T
     is_large = (height >= MIN_INK_SIDE * (bottom - top)) | (width >= MIN_INK_SIDE * (right - left))
     if not is_large.any() or ink.sum() > MAX_INK * hull.sum():
         return False
