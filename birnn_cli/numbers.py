@@ -75,10 +75,7 @@ class Number:
 
 def read_as_one(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
     """Each picture read as one digit, with all of its ink: of two ways to read it, the surer."""
-    ways = [
-        [(each, each.pixels) for each in (stages, stages.second) if each and each.pixels is not None]
-        for stages in pictures
-    ]
+    ways = [_ways(stages) for stages in pictures]
     surest = iter(read_surest([[pixels for _, pixels in each] for each in ways if each], read))
     numbers = []
     for stages, each in zip(pictures, ways, strict=True):
@@ -91,17 +88,30 @@ def read_as_one(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
     return numbers
 
 
+def _ways(stages: ReaderStages) -> list[tuple[ReaderStages, Pixels]]:
+    """The ways to read a picture as one digit, each with the digit's image."""
+    both = (stages, stages.second)
+    return [(each, each.pixels) for each in both if each and each.pixels is not None]
+
+
 def read_numbers(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
     """The number in each picture, given what the reader made of it."""
     pictures = [stages.in_windows or stages for stages in pictures]
     read = _cached(read)
     one_digit = [stages for stages in pictures if stages.num_digits == 1]
-    as_one = iter(read_as_one(one_digit, read))
     rows = [row for stages in pictures for row in stages.rows]
-    paths = iter(_read_unsure_again(read_rows(rows, read), read))
+    # The network takes less time for one large batch than for two small ones: what will be asked for is
+    # computed together, and is known then.
+    images = [pixels for stages in one_digit for _, pixels in _ways(stages)]
+    read([*images, *(group.whole.pixels for row in rows for group in row.groups)])
+    paths = read_rows(rows, read)
+    images += [digit.piece.pixels for path in paths for digit in path.digits]
+    read_again(images, read(images), read)
+    as_one = iter(read_as_one(one_digit, read))
+    read_paths = iter(_read_unsure_again(paths, read))
     numbers = []
     for stages in pictures:
-        number = _number(stages, [next(paths) for _ in stages.rows])
+        number = _number(stages, [next(read_paths) for _ in stages.rows])
         numbers.append(_surer(number, next(as_one)) if stages.num_digits == 1 else number)
     return numbers
 

@@ -106,7 +106,7 @@ def _remove_lines(
         near[:, [0, -1]] = 1
         near = cv2.dilate(near, np.ones((NEAR_END, NEAR_END), np.uint8))
     left, _, right, _ = bounding_box(small)
-    least = (MIN_LENGTH if ends is None else MIN_LENGTH_BETWEEN) * (right - left)
+    least = max(1.0, (MIN_LENGTH if ends is None else MIN_LENGTH_BETWEEN) * (right - left))
     if to_edges:
         least = MIN_LENGTH_TO_EDGES * small.shape[1]
     for found in _find_lines(small, least):
@@ -130,25 +130,27 @@ def _find_lines(small: Pixels, least: float) -> list[Line]:
     height, width = small.shape
     gap = max(2, round(MAX_GAP * width)) | 1
     closed = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((1, gap), np.uint8))
-    if not (find_parts(np.asarray(closed, np.uint8))[1][1:, 2] >= least).any():
+    columns = np.arange(width)
+    climbs = np.round(np.array(SLOPES)[:, None] * columns).astype(np.int64)  # (slopes, width)
+    margin = int(climbs.max()) + 1
+    # Most lines cross too little ink to hold such a run. The ink that each crosses is counted first.
+    ys, xs = np.nonzero(closed)
+    starts = ys + margin - climbs[:, xs]  # where each slope's line through a pixel meets column 0
+    counts = np.stack([np.bincount(each, minlength=height + 2 * margin) for each in starts])
+    slopes, offsets = np.nonzero(counts[:, margin:-margin] >= least)
+    if not len(slopes):
         return []
-    xs, ys = np.arange(width, dtype=np.int16), np.arange(height)
-    margin = round(max(SLOPES) * width) + 1
-    padded = np.pad(closed, ((margin, margin), (0, 0))).ravel()
-    places = (ys + margin)[:, None] * width + xs
-    found = []  # for each slope: the longest run in each row, and the column where it stops
-    for slope in SLOPES:
-        sheared = padded.take(places + np.round(slope * xs).astype(np.int64) * width)
-        runs = xs - np.maximum.accumulate(np.where(sheared > 0, np.int16(-1), xs), axis=1)
-        found.append((runs.max(axis=1), runs.argmax(axis=1) + 1))
-    lengths, stops = (np.stack(each) for each in zip(*found, strict=True))  # (slopes, height)
-    middles = ys + np.array(SLOPES)[:, None] * (stops - lengths / 2)
+    padded = np.pad(closed, ((margin, margin), (0, 0)))
+    along = padded[offsets[:, None] + margin + climbs[slopes], columns]  # (lines, width)
+    runs = columns - np.maximum.accumulate(np.where(along > 0, -1, columns), axis=1)
+    lengths, stops = runs.max(axis=1), runs.argmax(axis=1) + 1
+    middles = offsets + np.array(SLOPES)[slopes] * (stops - lengths / 2)
     lines = []
     while lengths.max() >= least:
-        k, y = np.unravel_index(int(lengths.argmax()), lengths.shape)
-        stop, length = int(stops[k, y]), int(lengths[k, y])
-        lines.append(Line(SLOPES[k], int(y), stop - length, stop))
-        lengths = np.where(abs(middles - middles[k, y]) <= 4, 0, lengths)
+        k = int(lengths.argmax())
+        stop, length = int(stops[k]), int(lengths[k])
+        lines.append(Line(SLOPES[slopes[k]], int(offsets[k]), stop - length, stop))
+        lengths = np.where(abs(middles - middles[k]) <= 4, 0, lengths)
     return lines
 
 

@@ -67,6 +67,13 @@ def test_boxes_around_digits_are_removed(apart: bool) -> None:
     np.testing.assert_array_equal(remove_rules(boxed), digits)
 
 
+def test_of_an_empty_box_nothing_is_left() -> None:
+    box = np.zeros((90, 120), np.uint8)
+    box[20:70, 30:100] = 1
+    box[22:68, 32:98] = 0
+    assert not remove_rules(box).any()
+
+
 @pytest.mark.parametrize("text", ["1", "7", "2", "4", "77", "22", "1111", "8080"])
 @pytest.mark.parametrize("gap", [12, -2])
 def test_no_stroke_of_a_digit_is_taken_for_a_rule(text: str, gap: int) -> None:
