@@ -54,10 +54,12 @@ def find_parts(mask: Pixels) -> tuple[NDArray[np.int32], PartStats]:
     """
     left, top, width, height = cv2.boundingRect(mask)
     right, bottom = left + max(1, width), top + max(1, height)
-    # OpenCV is three times as fast with 16 bits; two by two pixels can hold one part at most.
-    is_enough = (height // 2 + 1) * (width // 2 + 1) < np.iinfo(np.uint16).max
+    # OpenCV is three times as fast with 16 bits. Two by two pixels hold one part at most.
+    most = min((height // 2 + 1) * (width // 2 + 1), cv2.countNonZero(mask))
     _, found, table, _ = cv2.connectedComponentsWithStats(
-        mask[top:bottom, left:right], connectivity=8, ltype=cv2.CV_16U if is_enough else cv2.CV_32S
+        mask[top:bottom, left:right],
+        connectivity=8,
+        ltype=cv2.CV_16U if most < 2**16 - 1 else cv2.CV_32S,
     )
     parts = np.zeros(mask.shape, np.int32)
     parts[top:bottom, left:right] = found
