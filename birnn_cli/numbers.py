@@ -17,8 +17,8 @@ from birnn_cli.reader.read import ReaderStages
 CLEAR = 0.95  # probability from which ink that stands alone is a digit, and is not cut
 USUAL_WIDTH = 1.2  # width of the widest usual digit, in heights of the row
 # What a digit loses in log-probability, in nats: for each height of the row that it is wider than
-# USUAL_WIDTH, and for each that its cuts go through ink.
-WIDTH_COST, CROSSED_COST = 3.0, 0.3
+# USUAL_WIDTH, for each that its cuts go through ink, and for each gap of paper within it.
+WIDTH_COST, CROSSED_COST, GAP_COST = 3.0, 0.3, 0.5
 MAX_TEXTS = 8  # the likeliest beginnings of a number that are kept at each cut
 
 
@@ -237,12 +237,11 @@ def best_path(choices: Sequence[ReadPiece]) -> Path:
     ends[0] = {(): _Text(0.0, 0.0, ())}
     for each in sorted(choices, key=lambda each: (each.piece.first, each.piece.last)):
         label = int(each.likely.argmax())
-        cost = (
-            WIDTH_COST * max(0.0, each.piece.size[0] - USUAL_WIDTH) + CROSSED_COST * each.piece.crossed
-        )
+        piece = each.piece
+        cost = WIDTH_COST * max(0.0, piece.size[0] - USUAL_WIDTH)
+        cost += CROSSED_COST * piece.crossed + GAP_COST * piece.gaps
         gain = float(np.log(each.likely[label])) - cost
-        end = ends[each.piece.last]
-        start = ends[each.piece.first]
+        start, end = ends[piece.first], ends[piece.last]
         for text in sorted(start, key=lambda text: -start[text].score)[:MAX_TEXTS]:
             before, longer = start[text], (*text, label)
             total = before.total + gain

@@ -21,7 +21,7 @@ def piece(first: int, last: int, label: int, probability: float, crossed: float 
     likely = np.full(10, (1 - probability) / 9, np.float32)
     likely[label] = probability
     pixels = np.zeros((28, 28), np.uint8)
-    return ReadPiece(Piece((0, 0, 1, 1), pixels, (0.6, 1.0), crossed, first, last), likely)
+    return ReadPiece(Piece((0, 0, 1, 1), pixels, (0.6, 1.0), crossed, first=first, last=last), likely)
 
 
 def text(pieces: list[ReadPiece]) -> str:

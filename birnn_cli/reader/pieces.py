@@ -44,6 +44,9 @@ MAX_CROSSED = 0.3  # ink that a cut crosses at most
 MAX_OVERLAP = 0.5  # overlap of two parts' columns, at most, as a fraction of the narrower one's width
 MIN_FAINT = 0.15  # fraction of the ink's contrast from which what stands apart may be faint ink
 STEP_COST = 0.15  # of a cut's step to the side, in pixels of ink
+MAX_NECK = 0.4  # height of the ink at a neck, at most
+NECK_REACH = 0.2  # how far from a neck the ink is higher on both sides
+NECK_DEPTH = 2.0  # how many times as high it is there, at least
 EDGE_WIDTH = 0.04  # fraction of a picture's side up to which ink at its edge belongs to the page
 
 
@@ -55,6 +58,7 @@ class Piece:
     pixels: Pixels  # as the network reads it: (28, 28) uint8
     size: tuple[float, float]  # width and height, in heights of the row's digits
     crossed: float = 0.0  # ink that the cuts on its two sides cross, likewise
+    gaps: int = 0  # how many cuts within it would cross no ink
     # Between which of the group's cuts it is.
     first: int = 0
     last: int = 1
@@ -81,29 +85,33 @@ class InkGroup:
         last = len(cuts) - 1
         for i in range(last):
             for j in range(i + 1, last + 1):
+                gaps = sum(ink == 0 for ink in crossed[i + 1 : j])
                 if (i, j) == (0, last):
-                    yield replace(self.whole, last=last)
+                    yield replace(self.whole, gaps=gaps, last=last)
                     continue
                 ink = self.ink & (x >= cuts[i][:, None]) & (x < cuts[j][:, None])
                 left, top, right, bottom = bounding_box(ink)
                 is_small = bottom - top < MIN_HEIGHT * self.height
                 if not is_small and right - left <= MAX_WIDTH * self.height:
-                    yield self._piece(ink, (crossed[i] + crossed[j]) / self.height, i, j)
+                    piece = self._piece(ink)
+                    around = (crossed[i] + crossed[j]) / self.height
+                    yield replace(piece, crossed=around, gaps=gaps, first=i, last=j)
 
-    def _piece(self, ink: Mask, crossed: float = 0.0, first: int = 0, last: int = 1) -> Piece:
+    def _piece(self, ink: Mask) -> Piece:
         left, top, right, bottom = bounding_box(ink)
         x, y = self.box[:2]
         return Piece(
             (x + left, y + top, x + right, y + bottom),
             normalise(self.contrast[top:bottom, left:right], ink[top:bottom, left:right]),
             ((right - left) / self.height, (bottom - top) / self.height),
-            crossed,
-            first,
-            last,
         )
 
     def _cuts(self) -> tuple[list[Columns], list[float]]:
-        """Left edge, cuts, right edge: the column of each in each row; and the ink that each crosses."""
+        """Left edge, cuts, right edge: the column of each in each row; and the ink that each crosses.
+
+        A cut bends around ink where it crosses less of it than those beside it do, or goes straight
+        through a neck: of two round digits that lean on each other, the bent ones cut off the sides.
+        """
         rows, columns = self.ink.shape
         cost = self.ink.astype(np.float32)
         (above, steps_up), (below, steps_down) = (
@@ -111,20 +119,39 @@ class InkGroup:
         )
         total = above + below - cost[rows // 2]
         step = max(2, round(CUT_STEP * self.height))
-        places = [
-            x
-            for x in range(step, columns - step)
-            if total[x] <= MAX_CROSSED * self.height and total[x] <= total[x - step : x + step + 1].min()
-        ]
+        inside = range(step, columns - step)
+        bent = _middles(
+            [
+                x
+                for x in inside
+                if total[x] <= min(MAX_CROSSED * self.height, total[x - step : x + step + 1].min())
+            ],
+            step,
+        )
+        necks = [x for x in self._necks(inside) if all(abs(x - other) > step / 2 for other in bent)]
         cuts, crossed = [np.zeros(rows, np.int32)], [0.0]
-        while places:  # of places side by side, the middle one
-            run = [x for k, x in enumerate(places) if x == places[0] + k][: step + 1]
-            places = places[len(run) :]
-            x = run[len(run) // 2]
-            cut = np.concatenate([_follow(steps_up, x)[::-1], _follow(steps_down, x)[1:]])
+        for x in sorted([*bent, *necks]):
+            if x in bent:
+                cut = np.concatenate([_follow(steps_up, x)[::-1], _follow(steps_down, x)[1:]])
+            else:
+                cut = np.full(rows, x, np.int32)
             cuts.append(np.maximum(cut, cuts[-1]))
-            crossed.append(float(total[x]))
+            crossed.append(float(total[x] if x in bent else self.ink[:, x].sum()))
         return [*cuts, np.full(rows, columns, np.int32)], [*crossed, 0.0]
+
+    def _necks(self, inside: range) -> list[int]:
+        """Columns where the ink, from its top to its bottom, is much lower than on both sides."""
+        rows = len(self.ink)
+        height = rows - self.ink.argmax(axis=0) - self.ink[::-1].argmax(axis=0)
+        height[~self.ink.any(axis=0)] = 0
+        reach = max(2, round(NECK_REACH * self.height))
+        places = []
+        for x in inside:
+            before, after = height[max(0, x - reach) : x], height[x + 1 : x + reach + 1]
+            lowest = min(before.min(), after.min(), MAX_NECK * self.height)
+            if 0 < height[x] <= min(lowest, before.max() / NECK_DEPTH, after.max() / NECK_DEPTH):
+                places.append(x)
+        return _middles(places, reach)
 
     def is_near(self, other: "InkGroup") -> bool:
         """Whether the next group may hold more of the same digit."""
@@ -171,6 +198,16 @@ def _cheapest_ways(cost: FloatImage) -> tuple[FloatImage, NDArray[np.int8]]:
         steps[y] = np.array([0, -1, 1], np.int8)[best]
         total = cost[y] + ways.min(axis=0)
     return total, steps
+
+
+def _middles(places: list[int], reach: int) -> list[int]:
+    """Of places side by side, `reach` of them or less, the middle one."""
+    middles = []
+    while places:
+        run = [x for k, x in enumerate(places) if x == places[0] + k][: reach + 1]
+        middles.append(run[len(run) // 2])
+        places = places[len(run) :]
+    return middles
 
 
 def _follow(steps: NDArray[np.int8], x: int) -> Columns:
