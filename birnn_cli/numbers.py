@@ -72,6 +72,11 @@ class Number:
     certainty: float = 1.0  # how probable it is that the ink is cut rightly
     left_out: bool = False  # whether ink that could be a digit is in none of them
 
+    @property
+    def probability(self) -> float:
+        """The probability of its likeliest text."""
+        return self.certainty * float(np.prod([digit.probability for digit in self.digits]))
+
 
 def read_as_one(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
     """Each picture read as one digit, with all of its ink: of two ways to read it, the surer."""
@@ -95,9 +100,28 @@ def _ways(stages: ReaderStages) -> list[tuple[ReaderStages, Pixels]]:
 
 
 def read_numbers(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
-    """The number in each picture, given what the reader made of it."""
-    pictures = [stages.in_windows or stages for stages in pictures]
+    """The number in each picture, given what the reader made of it.
+
+    Where it is not sure, the other way to read the picture is tried. That must be surer, and lose no
+    digit: the paper within digits can look like fewer of them.
+    """
     read = _cached(read)
+    numbers = _read_numbers([stages.in_windows or stages for stages in pictures], read)
+    unsure = [
+        (k, number.stages.second)
+        for k, number in enumerate(numbers)
+        if number.stages.second and number.probability < UNSURE_BELOW
+    ]
+    others = _read_numbers([stages for _, stages in unsure], read)
+    for (k, _), other in zip(unsure, others, strict=True):
+        is_surer = not numbers[k].digits or other.probability > numbers[k].probability
+        if is_surer and other.digits and len(other.digits) >= len(numbers[k].digits):
+            numbers[k] = other
+    return numbers
+
+
+def _read_numbers(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
+    """The number in each picture, as the reader sees it first."""
     one_digit = [stages for stages in pictures if stages.num_digits == 1]
     rows = [row for stages in pictures for row in stages.rows]
     # The network takes less time for one large batch than for two small ones: what will be asked for is

@@ -47,6 +47,7 @@ STEP_COST = 0.15  # of a cut's step to the side, in pixels of ink
 MAX_NECK = 0.4  # height of the ink at a neck, at most
 NECK_REACH = 0.2  # how far from a neck the ink is higher on both sides
 NECK_DEPTH = 2.0  # how many times as high it is there, at least
+MIN_STRONG = 0.3  # fraction of a part that is surely ink, at least: of a digit it is more than half
 EDGE_WIDTH = 0.04  # fraction of a picture's side up to which ink at its edge belongs to the page
 
 
@@ -226,10 +227,10 @@ def find_rows(contrast: FloatImage, found: StrongInk) -> list[Row]:
     mask, strong, levels = found
     mask = remove_rules(mask)
     labels, stats = find_parts(mask)
-    is_ink = np.bincount(labels[strong & (mask > 0)], minlength=len(stats)) > 0
-    is_ink[0] = False
+    num_strong = np.bincount(labels[strong & (mask > 0)], minlength=len(stats))
+    is_ink = num_strong > MIN_STRONG * stats[:, 4]
     of_page = _of_page(stats, mask.shape)
-    left_out = _faint_ink(levels, strong) + _boxes(stats[is_ink & of_page])
+    left_out = _faint_ink(levels, strong) + _boxes(stats[(num_strong > 0) & ~(is_ink & ~of_page)])
     is_ink &= ~of_page
     _, top, width, height, area = stats.T
     parts = np.flatnonzero(is_ink)
