@@ -21,7 +21,9 @@ def logits(architecture: Architecture, weights: Mapping[str, Float], rows: Float
 
     `weights` are the arrays that `architecture.parameter_shapes()` names.
     """
-    batches = np.split(rows, range(BATCH_SIZE, len(rows), BATCH_SIZE))  # of no rows, one empty batch
+    if not len(rows):
+        return np.empty((0, architecture.num_classes), np.float32)
+    batches = np.split(rows, range(BATCH_SIZE, len(rows), BATCH_SIZE))
     return np.concatenate([_logits_of_batch(architecture, weights, batch) for batch in batches])
 
 

@@ -125,7 +125,8 @@ class InkGroup:
             [
                 x
                 for x in inside
-                if total[x] <= min(MAX_CROSSED * self.height, total[x - step : x + step + 1].min())
+                if total[x] <= MAX_CROSSED * self.height
+                and total[x] <= total[x - step : x + step + 1].min()
             ],
             step,
         )
@@ -148,9 +149,11 @@ class InkGroup:
         reach = max(2, round(NECK_REACH * self.height))
         places = []
         for x in inside:
+            if not 0 < height[x] <= MAX_NECK * self.height:
+                continue
             before, after = height[max(0, x - reach) : x], height[x + 1 : x + reach + 1]
-            lowest = min(before.min(), after.min(), MAX_NECK * self.height)
-            if 0 < height[x] <= min(lowest, before.max() / NECK_DEPTH, after.max() / NECK_DEPTH):
+            highest = min(before.max(), after.max())
+            if height[x] <= min(before.min(), after.min(), highest / NECK_DEPTH):
                 places.append(x)
         return _middles(places, reach)
 
