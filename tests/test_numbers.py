@@ -1,13 +1,21 @@
 """Whole numbers are cut where they read best, and say when that is unsure."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 import birnn_cli as birnn
-from birnn_cli.numbers import ReadPiece, best_path
+from birnn_cli.digits import likely_classes
+from birnn_cli.numbers import ReadPiece, best_path, read_numbers
 from birnn_cli.reader.pieces import Piece
-from tests.numbers import counter, digit, on_paper, row
+from birnn_cli.reader.read import read_grey
+from birnn_cli.runs.checkpoint import load
+from tests.numbers import Pixels, counter, digit, on_paper, row
 
 TEXTS = ["352", "9180", "4676", "205", "83", "71"]
 
@@ -17,11 +25,13 @@ def model() -> birnn.Model:
     return birnn.load()
 
 
-def piece(first: int, last: int, label: int, probability: float, crossed: float = 0.0) -> ReadPiece:
+def piece(
+    first: int, last: int, label: int, probability: float, crossed: float = 0.0, gaps: int = 0
+) -> ReadPiece:
     likely = np.full(10, (1 - probability) / 9, np.float32)
     likely[label] = probability
     pixels = np.zeros((28, 28), np.uint8)
-    return ReadPiece(Piece((0, 0, 1, 1), pixels, (0.6, 1.0), crossed, first=first, last=last), likely)
+    return ReadPiece(Piece((0, 0, 1, 1), pixels, (0.6, 1.0), crossed, gaps, first, last), likely)
 
 
 def text(pieces: list[ReadPiece]) -> str:
@@ -45,6 +55,14 @@ def test_a_cut_through_ink_must_be_worth_it() -> None:
     assert (text(clean.digits), text(crossing.digits)) == ("35", "8")
 
 
+def test_paper_within_a_digit_must_be_worth_it() -> None:
+    whole, broken = (
+        best_path([piece(0, 1, 1, 0.8), piece(1, 2, 0, 0.8), piece(0, 2, 6, 0.7, gaps=gaps)])
+        for gaps in (0, 1)
+    )
+    assert (text(whole.digits), text(broken.digits)) == ("6", "10")  # 0.64 against 0.7 and 0.42
+
+
 def test_two_ways_to_cut_that_give_one_text_do_not_make_it_unsure() -> None:
     choices = [piece(0, 1, 3, 0.9), piece(0, 2, 3, 0.9), piece(1, 3, 5, 0.9), piece(2, 3, 5, 0.9)]
     assert best_path(choices).certainty == pytest.approx(1.0)
@@ -53,6 +71,29 @@ def test_two_ways_to_cut_that_give_one_text_do_not_make_it_unsure() -> None:
 @pytest.mark.parametrize("number", TEXTS)
 def test_digits_apart_are_read_in_their_order(number: str, model: birnn.Model) -> None:
     assert model.predict(on_paper(row(number)), several=True).label == number
+
+
+@pytest.mark.parametrize("number", ["352", "4676", "71"])
+def test_a_number_is_read_though_dark_and_light_are_first_taken_for_each_other(
+    number: str, model: birnn.Model
+) -> None:
+    picture = on_paper(row(number))
+    wrong, right = (read_grey(picture, invert=invert) for invert in ("no", "yes"))
+    (found,) = read_numbers([replace(wrong, second=right)], partial(likely_classes, load(model.path)))
+    assert "".join(str(each.likely.argmax()) for each in found.digits) == number
+
+
+def test_an_unsure_number_is_not_given_up_for_the_sure_hole_of_one_of_its_digits() -> None:
+    picture = on_paper(row("9180"))
+    hole, digits = (read_grey(picture, invert=invert) for invert in ("no", "yes"))
+    unsure = {group.whole.pixels.tobytes() for group in digits.rows[0].groups}
+
+    def read(images: Sequence[Pixels]) -> NDArray[np.float32]:
+        sure = [0.5 if image.tobytes() in unsure else 0.99 for image in images]
+        return np.array([[p, 1 - p] for p in sure], np.float32).reshape(-1, 2)
+
+    (found,) = read_numbers([replace(digits, second=hole)], read)
+    assert len(found.digits) == 4
 
 
 @pytest.mark.parametrize("number", TEXTS)

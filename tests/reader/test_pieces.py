@@ -1,5 +1,6 @@
 """Rows of ink, and where each can be cut into digits."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -47,6 +48,38 @@ def test_one_of_the_cuts_of_two_digits_that_touch_is_between_them(text: str) -> 
     left = group.box[0]
     ends = [piece.box[2] - left for piece in group.pieces() if piece.first == 0]
     assert min(abs(end - first_width) for end in ends) <= 8
+
+
+def test_two_0s_that_lean_on_each_other_can_be_cut_where_they_touch() -> None:
+    """A cut that crosses least ink goes through one stroke above and one below, within a 0."""
+    picture = np.zeros((140, 260), np.uint8)
+    for x in (95, 160):
+        cv2.ellipse(picture, (x, 70), (30, 42), 0, 0, 360, 255, 8)
+    (only,) = rows_of(picture)
+    (group,) = only.groups
+    boxes = [(piece.box[0], piece.box[2]) for piece in group.pieces()]
+    assert any(abs(left - 61) <= 2 and abs(right - 128) <= 4 for left, right in boxes)
+    assert any(abs(left - 128) <= 4 and abs(right - 195) <= 2 for left, right in boxes)
+
+
+def test_paper_between_two_parts_of_a_piece_is_counted() -> None:
+    picture = row("11", 6)
+    (only,) = rows_of(picture)
+    one, other = only.groups
+    pieces = list(one.joined(other, only.contrast).pieces())
+    gaps = {(piece.first, piece.last): piece.gaps for piece in pieces}
+    last = max(end for _, end in gaps)
+    assert gaps[0, last] == 1 and 0 in gaps.values()
+
+
+def test_noise_of_which_little_is_strong_is_no_digit_but_is_said_to_be_left_out() -> None:
+    digits = row("352", gap=30)
+    picture = np.pad(digits, ((0, 0), (0, 90)))
+    cloud = picture[30:110, 400:450]
+    cloud[:] = 85  # there may be ink from about 65, and surely is from about 95
+    cloud[40, 25] = 255
+    (only,) = rows_of(picture)
+    assert len(only.groups) == 3 and only.left_out
 
 
 def test_what_is_too_low_for_a_digit_is_a_mark_and_says_what_it_is() -> None:
