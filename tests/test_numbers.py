@@ -86,13 +86,15 @@ def test_a_number_is_read_though_dark_and_light_are_first_taken_for_each_other(
 def test_an_unsure_number_is_not_given_up_for_the_sure_hole_of_one_of_its_digits() -> None:
     picture = on_paper(row("9180"))
     hole, digits = (read_grey(picture, invert=invert) for invert in ("no", "yes"))
-    unsure = {group.whole.pixels.tobytes() for group in digits.rows[0].groups}
+    assert hole.pixels is not None
+    of_hole = hole.pixels.tobytes()
 
     def read(images: Sequence[Pixels]) -> NDArray[np.float32]:
-        sure = [0.5 if image.tobytes() in unsure else 0.99 for image in images]
-        return np.array([[p, 1 - p] for p in sure], np.float32).reshape(-1, 2)
+        tops = [0.99 if image.tobytes() == of_hole else 0.6 for image in images]
+        return np.array([[top, 1 - top] for top in tops], np.float32).reshape(-1, 2)
 
-    (found,) = read_numbers([replace(digits, second=hole)], read)
+    (alone,), (found,) = (read_numbers([each], read) for each in (hole, replace(digits, second=hole)))
+    assert [digit.probability for digit in alone.digits] == [pytest.approx(0.99)]
     assert len(found.digits) == 4
 
 
