@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from birnn_cli.data.datasets import DataSet
 from birnn_cli.data.folders import Split
-from birnn_cli.digits import likely_classes, read_surest
+from birnn_cli.digits import class_probabilities, read_surest
 from birnn_cli.errors import DataError
 from birnn_cli.network import numpy_engine
 from birnn_cli.network.rows import to_rows
@@ -104,7 +104,7 @@ def read_images(
     labels = np.array([numbers.get(name, -1) for name in data.classes])[labels]  # -1 is of no image
     seconds = None if data.second_readings is None else data.second_readings(split, len(images))
     images = images if seconds is None else images.copy()
-    read = partial(likely_classes, checkpoint)
+    classify = partial(class_probabilities, checkpoint)
     logits = np.empty((len(images), len(config.classes)), np.float32)
     for start in range(0, len(images), numpy_engine.BATCH_SIZE):
         batch = slice(start, start + numpy_engine.BATCH_SIZE)
@@ -114,10 +114,10 @@ def read_images(
         else:  # as `predict` reads them
             pairs = zip(images[batch], seconds[batch], strict=True)
             ways = [[one] if np.array_equal(one, other) else [one, other] for one, other in pairs]
-            surest = read_surest(ways, read)
+            surest = read_surest(ways, classify)
             images[batch] = [each[way] for each, (way, _) in zip(ways, surest, strict=True)]
-            likely = np.stack([likely for _, likely in surest])
-            logits[batch] = np.log(likely.clip(np.finfo(np.float32).tiny))
+            probabilities = np.stack([each for _, each in surest])
+            logits[batch] = np.log(probabilities.clip(np.finfo(np.float32).tiny))
         if progress is not None:
             progress(min(batch.stop, len(images)), len(images))
     return LabelledLogits(images, labels, logits, config.classes)

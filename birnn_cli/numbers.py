@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from birnn_cli.digits import UNSURE_BELOW, Likely, Read, read_again, read_surest
+from birnn_cli.digits import UNSURE_BELOW, Classify, Probabilities, read_again, read_surest
 from birnn_cli.reader.geometry import Box, Pixels
 from birnn_cli.reader.pieces import MAX_WIDTH, InkGroup, MarkKind, Piece, Row
 from birnn_cli.reader.read import ReaderStages
@@ -27,11 +27,11 @@ class ReadPiece:
     """A piece of ink, and what the network says that it is."""
 
     piece: Piece
-    likely: Likely
+    probabilities: Probabilities
 
 
 @dataclass(frozen=True, eq=False)
-class Path:
+class Segmentation:
     """Digits from left to right, and how probable it is that the ink is cut rightly."""
 
     digits: list[ReadPiece]
@@ -45,12 +45,12 @@ class Digit:
     row: int  # from 0, from top to bottom
     box: Box
     pixels: Pixels
-    likely: Likely
+    probabilities: Probabilities
 
     @property
     def probability(self) -> float:
         """The probability of its likeliest label."""
-        return float(self.likely.max())
+        return float(self.probabilities.max())
 
 
 @dataclass(frozen=True)
@@ -78,18 +78,18 @@ class Number:
         return self.certainty * float(np.prod([digit.probability for digit in self.digits]))
 
 
-def read_as_one(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
+def read_as_one(pictures: Sequence[ReaderStages], classify: Classify) -> list[Number]:
     """Each picture read as one digit, with all of its ink: of two ways to read it, the surer."""
     ways = [_ways(stages) for stages in pictures]
-    surest = iter(read_surest([[pixels for _, pixels in each] for each in ways if each], read))
+    surest = iter(read_surest([[pixels for _, pixels in each] for each in ways if each], classify))
     numbers = []
     for stages, each in zip(pictures, ways, strict=True):
         if not each:
             numbers.append(Number(stages, []))
             continue
-        chosen, likely = next(surest)
+        chosen, probabilities = next(surest)
         way, pixels = each[chosen]
-        numbers.append(Number(way, [Digit(0, way.ink_box, pixels, likely)]))
+        numbers.append(Number(way, [Digit(0, way.ink_box, pixels, probabilities)]))
     return numbers
 
 
@@ -99,20 +99,20 @@ def _ways(stages: ReaderStages) -> list[tuple[ReaderStages, Pixels]]:
     return [(each, each.pixels) for each in both if each and each.pixels is not None]
 
 
-def read_numbers(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
+def read_numbers(pictures: Sequence[ReaderStages], classify: Classify) -> list[Number]:
     """The number in each picture, given what the reader made of it.
 
     Where it is not sure, the other way to read the picture is tried. That must be surer, and lose no
     digit: the paper within digits can look like fewer of them.
     """
-    read = _cached(read)
-    numbers = _read_numbers([stages.in_windows or stages for stages in pictures], read)
+    classify = _cached(classify)
+    numbers = _read_numbers([stages.in_windows or stages for stages in pictures], classify)
     unsure = [
         (k, number.stages.second)
         for k, number in enumerate(numbers)
         if number.stages.second and number.probability < UNSURE_BELOW
     ]
-    others = _read_numbers([stages for _, stages in unsure], read)
+    others = _read_numbers([stages for _, stages in unsure], classify)
     for (k, _), other in zip(unsure, others, strict=True):
         is_surer = not numbers[k].digits or other.probability > numbers[k].probability
         if is_surer and other.digits and len(other.digits) >= len(numbers[k].digits):
@@ -120,58 +120,58 @@ def read_numbers(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
     return numbers
 
 
-def _read_numbers(pictures: Sequence[ReaderStages], read: Read) -> list[Number]:
+def _read_numbers(pictures: Sequence[ReaderStages], classify: Classify) -> list[Number]:
     """The number in each picture, as the reader sees it first."""
     one_digit = [stages for stages in pictures if stages.num_digits == 1]
     rows = [row for stages in pictures for row in stages.rows]
     # The network takes less time for one large batch than for two small ones: what will be asked for is
     # computed together, and is known then.
     images = [pixels for stages in one_digit for _, pixels in _ways(stages)]
-    read([*images, *(group.whole.pixels for row in rows for group in row.groups)])
-    paths = read_rows(rows, read)
-    images += [digit.piece.pixels for path in paths for digit in path.digits]
-    read_again(images, read(images), read)
-    as_one = iter(read_as_one(one_digit, read))
-    read_paths = iter(_read_unsure_again(paths, read))
+    classify([*images, *(group.whole.pixels for row in rows for group in row.groups)])
+    cut_rows = read_rows(rows, classify)
+    images += [digit.piece.pixels for row in cut_rows for digit in row.digits]
+    read_again(images, classify(images), classify)
+    as_one = iter(read_as_one(one_digit, classify))
+    read = iter(_read_unsure_again(cut_rows, classify))
     numbers = []
     for stages in pictures:
-        number = _number(stages, [next(read_paths) for _ in stages.rows])
+        number = _number(stages, [next(read) for _ in stages.rows])
         numbers.append(_surer(number, next(as_one)) if stages.num_digits == 1 else number)
     return numbers
 
 
-def _read_unsure_again(paths: list[Path], read: Read) -> list[Path]:
-    """The paths, with those of their digits that are not sure read again, narrower."""
-    pixels = [digit.piece.pixels for path in paths for digit in path.digits]
-    likely = iter(read_again(pixels, read(pixels), read))
+def _read_unsure_again(rows: list[Segmentation], classify: Classify) -> list[Segmentation]:
+    """The digits of rows, of which those that are not sure are read again, narrower."""
+    pixels = [digit.piece.pixels for row in rows for digit in row.digits]
+    probabilities = iter(read_again(pixels, classify(pixels), classify))
     return [
-        replace(path, digits=[replace(digit, likely=next(likely)) for digit in path.digits])
-        for path in paths
+        replace(row, digits=[replace(digit, probabilities=next(probabilities)) for digit in row.digits])
+        for row in rows
     ]
 
 
-def _cached(read: Read) -> Read:
+def _cached(classify: Classify) -> Classify:
     """The same reading, computed once for each image, however often it is asked for."""
-    known: dict[bytes, Likely] = {}
+    known: dict[bytes, Probabilities] = {}
 
-    def look_up(images: Sequence[Pixels]) -> Likely:
+    def look_up(images: Sequence[Pixels]) -> Probabilities:
         if not images:
-            return read(images)
+            return classify(images)
         names = [image.tobytes() for image in images]
         new = {name: image for name, image in zip(names, images, strict=True) if name not in known}
         if new:
-            known.update(zip(new, read(list(new.values())), strict=True))
+            known.update(zip(new, classify(list(new.values())), strict=True))
         return np.array([known[name] for name in names], np.float32)
 
     return look_up
 
 
-def _number(stages: ReaderStages, paths: list[Path]) -> Number:
-    """The number that the paths through a picture's rows give."""
+def _number(stages: ReaderStages, cut_rows: list[Segmentation]) -> Number:
+    """The number in a picture, given how each of its rows is cut."""
     digits = [
-        Digit(k, stages.in_picture(each.piece.box), each.piece.pixels, each.likely)
-        for k, path in enumerate(paths)
-        for each in path.digits
+        Digit(k, stages.in_picture(each.piece.box), each.piece.pixels, each.probabilities)
+        for k, cut_row in enumerate(cut_rows)
+        for each in cut_row.digits
     ]
     marks = []
     for k, row in enumerate(stages.rows):
@@ -179,7 +179,7 @@ def _number(stages: ReaderStages, paths: list[Path]) -> Number:
             box = stages.in_picture(mark.box)
             after = sum(each.row < k or (each.row == k and each.box[0] < box[0]) for each in digits)
             marks.append(Mark(mark.kind, box, after))
-    certainty = float(np.prod([path.certainty for path in paths]))
+    certainty = float(np.prod([cut_row.certainty for cut_row in cut_rows]))
     return Number(stages, digits, tuple(marks), certainty, any(row.left_out for row in stages.rows))
 
 
@@ -208,27 +208,31 @@ def _surer(number: Number, as_one: Number) -> Number:
     return replace(as_one, marks=tuple(marks), left_out=bool(beside) or number.left_out)
 
 
-def read_rows(rows: Sequence[Row], read: Read) -> list[Path]:
+def read_rows(rows: Sequence[Row], classify: Classify) -> list[Segmentation]:
     """The digits in each row, of which all pieces are read together."""
     groups = [group for row in rows for group in row.groups]
     wholes = [group.whole for group in groups]
-    likely = iter(read([whole.pixels for whole in wholes]))
+    probabilities = iter(classify([whole.pixels for whole in wholes]))
     known = {
-        id(group): ReadPiece(whole, next(likely)) for group, whole in zip(groups, wholes, strict=True)
+        id(group): ReadPiece(whole, next(probabilities))
+        for group, whole in zip(groups, wholes, strict=True)
     }
     runs = [_runs(row, known) for row in rows]
     pieces = [[] if isinstance(run, ReadPiece) else list(run.pieces()) for each in runs for run in each]
-    likely = iter(read([piece.pixels for each in pieces for piece in each]))
-    choices = iter([[ReadPiece(piece, next(likely)) for piece in each] for each in pieces])
-    paths = []
+    probabilities = iter(classify([piece.pixels for each in pieces for piece in each]))
+    choices = iter([[ReadPiece(piece, next(probabilities)) for piece in each] for each in pieces])
+    cut_rows = []
     for each in runs:
         parts = []
         for run in each:
             found = next(choices)
-            parts.append(Path([run], 1.0) if isinstance(run, ReadPiece) else best_path(found))
+            if isinstance(run, ReadPiece):
+                parts.append(Segmentation([run], 1.0))
+            else:
+                parts.append(best_segmentation(found))
         digits = [digit for part in parts for digit in part.digits]
-        paths.append(Path(digits, float(np.prod([part.certainty for part in parts]))))
-    return paths
+        cut_rows.append(Segmentation(digits, float(np.prod([part.certainty for part in parts]))))
+    return cut_rows
 
 
 def _runs(row: Row, known: dict[int, ReadPiece]) -> list[ReadPiece | InkGroup]:
@@ -236,7 +240,7 @@ def _runs(row: Row, known: dict[int, ReadPiece]) -> list[ReadPiece | InkGroup]:
     runs: list[ReadPiece | InkGroup] = []
     for group in row.groups:
         whole = known[id(group)]
-        if whole.likely.max() >= CLEAR and whole.piece.size[0] <= USUAL_WIDTH:
+        if whole.probabilities.max() >= CLEAR and whole.piece.size[0] <= USUAL_WIDTH:
             runs.append(whole)
         elif runs and isinstance(before := runs[-1], InkGroup) and before.is_near(group):
             runs[-1] = before.joined(group, row.contrast)
@@ -247,24 +251,24 @@ def _runs(row: Row, known: dict[int, ReadPiece]) -> list[ReadPiece | InkGroup]:
 
 @dataclass(frozen=True, eq=False)
 class _Text:
-    """A text that ends at some cut: its most probable path, and the sum over all paths that give it."""
+    """A text that ends at some cut: its most probable way of cutting, and all ways that give it."""
 
-    score: float  # the logarithm of that path's probability
-    total: float  # the logarithm of that sum
+    score: float  # the logarithm of that way's probability
+    total: float  # the logarithm of the sum over all of them
     digits: tuple[ReadPiece, ...]
 
 
-def best_path(choices: Sequence[ReadPiece]) -> Path:
-    """The most probable path from first cut to last; how probable its text is among all texts."""
+def best_segmentation(choices: Sequence[ReadPiece]) -> Segmentation:
+    """The most probable way from first cut to last; how probable its text is among all texts."""
     last = max(each.piece.last for each in choices)
     ends: list[dict[tuple[int, ...], _Text]] = [{} for _ in range(last + 1)]
     ends[0] = {(): _Text(0.0, 0.0, ())}
     for each in sorted(choices, key=lambda each: (each.piece.first, each.piece.last)):
-        label = int(each.likely.argmax())
+        label = int(each.probabilities.argmax())
         piece = each.piece
         cost = WIDTH_COST * max(0.0, piece.size[0] - USUAL_WIDTH)
         cost += CROSSED_COST * piece.crossed + GAP_COST * piece.gaps
-        gain = float(np.log(each.likely[label])) - cost
+        gain = float(np.log(each.probabilities[label])) - cost
         start, end = ends[piece.first], ends[piece.last]
         for text in sorted(start, key=lambda text: -start[text].score)[:MAX_TEXTS]:
             before, longer = start[text], (*text, label)
@@ -278,4 +282,4 @@ def best_path(choices: Sequence[ReadPiece]) -> Path:
                 end[longer] = _Text(before.score + gain, total, (*before.digits, each))
     texts = sorted(ends[last].values(), key=lambda text: -text.score)
     certainty = 1 / sum(float(np.exp(text.total - texts[0].total)) for text in texts)
-    return Path(list(texts[0].digits), certainty)
+    return Segmentation(list(texts[0].digits), certainty)

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from birnn_cli.cores import usable_cores
-from birnn_cli.digits import UNSURE_BELOW, likely_classes
+from birnn_cli.digits import UNSURE_BELOW, class_probabilities
 from birnn_cli.errors import BirnnError, ConfigError
 from birnn_cli.numbers import Digit, Mark, Number, read_as_one, read_numbers
 from birnn_cli.reader import Reader, decode
@@ -204,7 +204,7 @@ def _predict_together(checkpoint: Checkpoint, options: Options, chunk: list[Sour
     found = [_read(checkpoint.config.reader, options, source) for source in chunk]
     stages = [each for _, each in found if each is not None]
     find = read_numbers if options.several else read_as_one
-    numbers = iter(find(stages, partial(likely_classes, checkpoint)))
+    numbers = iter(find(stages, partial(class_probabilities, checkpoint)))
     label = partial(_label, checkpoint.config.classes, options)
     return [
         prediction if each is None else label(prediction, next(numbers)) for prediction, each in found
@@ -227,8 +227,8 @@ def _failed(source: Source, code: str, message: str) -> Prediction:
 
 def _read_digit(classes: tuple[str, ...], top_k: int, digit: Digit) -> DigitReading:
     """A digit with its labels."""
-    best = np.argsort(-digit.likely, kind="stable")[:top_k]
-    top = tuple(Candidate(classes[label], float(digit.likely[label])) for label in best)
+    best = np.argsort(-digit.probabilities, kind="stable")[:top_k]
+    top = tuple(Candidate(classes[label], float(digit.probabilities[label])) for label in best)
     status: Status = "ok" if top[0].probability >= UNSURE_BELOW else "unsure"
     return DigitReading(status=status, top=top, box=digit.box, pixels=digit.pixels)
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 import birnn_cli as birnn
-from birnn_cli.digits import likely_classes
-from birnn_cli.numbers import ReadPiece, best_path, read_numbers
+from birnn_cli.digits import class_probabilities
+from birnn_cli.numbers import ReadPiece, best_segmentation, read_numbers
 from birnn_cli.reader.pieces import Piece
 from birnn_cli.reader.read import read_grey
 from birnn_cli.runs.checkpoint import load
@@ -28,28 +28,28 @@ def model() -> birnn.Model:
 def piece(
     first: int, last: int, label: int, probability: float, crossed: float = 0.0, gaps: int = 0
 ) -> ReadPiece:
-    likely = np.full(10, (1 - probability) / 9, np.float32)
-    likely[label] = probability
+    probabilities = np.full(10, (1 - probability) / 9, np.float32)
+    probabilities[label] = probability
     pixels = np.zeros((28, 28), np.uint8)
-    return ReadPiece(Piece((0, 0, 1, 1), pixels, (0.6, 1.0), crossed, gaps, first, last), likely)
+    return ReadPiece(Piece((0, 0, 1, 1), pixels, (0.6, 1.0), crossed, gaps, first, last), probabilities)
 
 
 def text(pieces: list[ReadPiece]) -> str:
-    return "".join(str(each.likely.argmax()) for each in pieces)
+    return "".join(str(each.probabilities.argmax()) for each in pieces)
 
 
-def test_the_path_is_the_most_probable_one() -> None:
+def test_the_ink_is_cut_in_the_most_probable_way() -> None:
     choices = [piece(0, 1, 3, 0.9), piece(1, 2, 5, 0.8), piece(0, 2, 8, 0.6)]
-    assert text(best_path(choices).digits) == "35"  # 0.72 against 0.6
+    assert text(best_segmentation(choices).digits) == "35"  # 0.72 against 0.6
     choices[2] = piece(0, 2, 8, 0.75)
-    found = best_path(choices)
+    found = best_segmentation(choices)
     assert text(found.digits) == "8"
     assert found.certainty == pytest.approx(0.75 / (0.75 + 0.72))
 
 
 def test_a_cut_through_ink_must_be_worth_it() -> None:
     clean, crossing = (
-        best_path([piece(0, 1, 3, 0.9, ink), piece(1, 2, 5, 0.9, ink), piece(0, 2, 8, 0.78)])
+        best_segmentation([piece(0, 1, 3, 0.9, ink), piece(1, 2, 5, 0.9, ink), piece(0, 2, 8, 0.78)])
         for ink in (0.0, 0.3)
     )
     assert (text(clean.digits), text(crossing.digits)) == ("35", "8")
@@ -57,7 +57,7 @@ def test_a_cut_through_ink_must_be_worth_it() -> None:
 
 def test_paper_within_a_digit_must_be_worth_it() -> None:
     whole, broken = (
-        best_path([piece(0, 1, 1, 0.8), piece(1, 2, 0, 0.8), piece(0, 2, 6, 0.7, gaps=gaps)])
+        best_segmentation([piece(0, 1, 1, 0.8), piece(1, 2, 0, 0.8), piece(0, 2, 6, 0.7, gaps=gaps)])
         for gaps in (0, 1)
     )
     assert (text(whole.digits), text(broken.digits)) == ("6", "10")  # 0.64 against 0.7 and 0.42
@@ -65,7 +65,7 @@ def test_paper_within_a_digit_must_be_worth_it() -> None:
 
 def test_two_ways_to_cut_that_give_one_text_do_not_make_it_unsure() -> None:
     choices = [piece(0, 1, 3, 0.9), piece(0, 2, 3, 0.9), piece(1, 3, 5, 0.9), piece(2, 3, 5, 0.9)]
-    assert best_path(choices).certainty == pytest.approx(1.0)
+    assert best_segmentation(choices).certainty == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("number", TEXTS)
@@ -79,8 +79,10 @@ def test_a_number_is_read_though_dark_and_light_are_first_taken_for_each_other(
 ) -> None:
     picture = on_paper(row(number))
     wrong, right = (read_grey(picture, invert=invert) for invert in ("no", "yes"))
-    (found,) = read_numbers([replace(wrong, second=right)], partial(likely_classes, load(model.path)))
-    assert "".join(str(each.likely.argmax()) for each in found.digits) == number
+    (found,) = read_numbers(
+        [replace(wrong, second=right)], partial(class_probabilities, load(model.path))
+    )
+    assert "".join(str(each.probabilities.argmax()) for each in found.digits) == number
 
 
 def test_an_unsure_number_is_not_given_up_for_the_sure_hole_of_one_of_its_digits() -> None:
@@ -89,11 +91,13 @@ def test_an_unsure_number_is_not_given_up_for_the_sure_hole_of_one_of_its_digits
     assert hole.pixels is not None
     of_hole = hole.pixels.tobytes()
 
-    def read(images: Sequence[Pixels]) -> NDArray[np.float32]:
+    def classify(images: Sequence[Pixels]) -> NDArray[np.float32]:
         tops = [0.99 if image.tobytes() == of_hole else 0.6 for image in images]
         return np.array([[top, 1 - top] for top in tops], np.float32).reshape(-1, 2)
 
-    (alone,), (found,) = (read_numbers([each], read) for each in (hole, replace(digits, second=hole)))
+    (alone,), (found,) = (
+        read_numbers([each], classify) for each in (hole, replace(digits, second=hole))
+    )
     assert [digit.probability for digit in alone.digits] == [pytest.approx(0.99)]
     assert len(found.digits) > 1
 
