@@ -1,3 +1,3 @@
 """The version of birnn, for the package, the command line and every checkpoint."""
 
-__version__ = "0.5.1"
+__version__ = "0.5.2"

@@ -47,6 +47,7 @@ STEP_COST = 0.15  # of a cut's step to the side, in pixels of ink
 MAX_NECK = 0.4  # height of the ink at a neck, at most
 NECK_REACH = 0.2  # how far from a neck the ink is higher on both sides
 NECK_DEPTH = 2.0  # how many times as high it is there, at least
+MIN_APART = 0.2  # fraction of the highest row's height from which ink in no row may be digits
 MIN_STRONG = 0.3  # fraction of a part that is surely ink, at least: of a digit it is more than half
 EDGE_WIDTH = 0.04  # fraction of a picture's side up to which ink at its edge belongs to the page
 
@@ -187,7 +188,7 @@ class Row:
     contrast: FloatImage  # of the whole picture
     groups: list[InkGroup]
     marks: list[InkMark] = field(default_factory=list)
-    left_out: bool = False  # whether ink beside them could be a digit, and is in no group
+    left_out: bool = False  # whether other ink could be a digit, and is in no group
 
 
 def _cheapest_ways(cost: FloatImage) -> tuple[FloatImage, NDArray[np.int8]]:
@@ -240,22 +241,27 @@ def find_rows(contrast: FloatImage, found: StrongInk) -> list[Row]:
     if not len(parts):
         return []
     is_large = is_ink & (height >= MIN_LARGE * height[parts].max())
+    large_rows = _same_rows(np.flatnonzero(is_large), stats)
+    usual_heights = [
+        float(np.average(height[members], weights=np.minimum(area[members], 3 * height[members])))
+        for members in large_rows
+    ]
+    highest = max(usual_heights)
+    middle = top + height / 2
+    is_apart = is_ink & (height >= MIN_APART * highest)
     rows = []
-    for members in _same_rows(np.flatnonzero(is_large), stats):
-        weights = np.minimum(area[members], 3 * height[members])
-        usual = float(np.average(height[members], weights=weights))
-        middle = top + height / 2
+    for members, usual in zip(large_rows, usual_heights, strict=True):
+        if usual < MIN_ROW * highest:
+            continue
         low, high = top[members].min(), (top + height)[members].max() + NEAR * usual
-        small = is_ink & ~is_large & (middle >= low) & (middle <= high)
-        small &= np.maximum(width, height) >= MIN_MARK * usual
-        rows.append((members, np.flatnonzero(small), usual))
-    highest = max((usual for _, _, usual in rows), default=0.0)
-    rows = [row for row in rows if row[2] >= MIN_ROW * highest]
-    rows.sort(key=lambda row: median((top + height / 2)[row[0]]))
+        is_small = is_ink & ~is_large & (middle >= low) & (middle <= high)
+        is_apart[members] = is_apart[is_small] = False
+        is_small &= np.maximum(width, height) >= MIN_MARK * usual
+        rows.append(([*members, *np.flatnonzero(is_small)], usual))
+    rows.sort(key=lambda row: median(middle[row[0]]))
+    found_rows = (_row(contrast, labels, stats, members, usual, left_out) for members, usual in rows)
     return [
-        row
-        for members, small, usual in rows
-        if (row := _row(contrast, labels, stats, [*members, *small], usual, left_out)).groups
+        replace(row, left_out=row.left_out or bool(is_apart.any())) for row in found_rows if row.groups
     ]
 
 

@@ -106,5 +106,13 @@ def test_a_digit_too_faint_to_be_read_is_said_to_be_left_out(tone: float, is_lef
     assert (len(only.groups), only.left_out) == (2, is_left_out)
 
 
+@pytest.mark.parametrize(("scale", "is_left_out"), [(0.3, True), (0.1, False)])
+def test_a_row_of_much_lower_digits_is_said_to_be_left_out(scale: float, is_left_out: bool) -> None:
+    small = cv2.resize(row("904"), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    picture = np.vstack([row("352"), np.pad(small, ((0, 10), (0, 400 - small.shape[1])))])
+    (only,) = rows_of(picture)
+    assert (len(only.groups), only.left_out) == (3, is_left_out)
+
+
 def test_paper_without_ink_has_no_rows() -> None:
     assert rows_of(np.random.default_rng(0).normal(0, 2, (80, 120))) == []
