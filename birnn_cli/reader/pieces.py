@@ -1,7 +1,6 @@
-"""Rows of ink, and where each can be cut into digits: more cuts than digits, to choose from.
+"""Rows of ink, and the pieces of them that may be digits: more pieces than digits, to choose from.
 
-A cut goes from the top of some ink to its bottom, bends as it must, and crosses as little ink as
-it can. What lies between two cuts is a digit, a part of one, or several: that is for who reads them.
+What lies between two cuts is a digit, a part of one, or several: that is for who reads them.
 """
 
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from birnn_cli.reader.cuts import find_cuts
 from birnn_cli.reader.geometry import (
     Box,
     FloatImage,
@@ -27,7 +27,6 @@ from birnn_cli.reader.light import MIN_CONTRAST
 from birnn_cli.reader.normalise import normalise
 from birnn_cli.reader.rules import remove_rules
 
-Columns = NDArray[np.int32]
 MarkKind = Literal["point", "dash", "other"]
 
 MIN_LARGE = 0.3  # fraction of the tallest part's height from which a part shows where a row is
@@ -39,14 +38,8 @@ MIN_MARK = 0.1  # longer side of a mark that is worth reporting
 MAX_POINT = 0.35  # longer side of a decimal point or comma
 NEAR = 0.2  # paper between two parts that may be one broken digit
 MAX_WIDTH = 1.5  # of a digit
-CUT_STEP = 0.12  # smallest distance of two cuts
-MAX_CROSSED = 0.3  # ink that a cut crosses at most
 MAX_OVERLAP = 0.5  # overlap of two parts' columns, at most, as a fraction of the narrower one's width
 MIN_FAINT = 0.15  # fraction of the ink's contrast from which what stands apart may be faint ink
-STEP_COST = 0.15  # of a cut's step to the side, in pixels of ink
-MAX_NECK = 0.4  # height of the ink at a neck, at most
-NECK_REACH = 0.2  # how far from a neck the ink is higher on both sides
-NECK_DEPTH = 2.0  # how many times as high it is there, at least
 MIN_APART = 0.2  # fraction of the highest row's height from which ink in no row may be digits
 MIN_STRONG = 0.3  # fraction of a part that is surely ink, at least: of a digit it is more than half
 EDGE_WIDTH = 0.04  # fraction of a picture's side up to which ink at its edge belongs to the page
@@ -82,22 +75,21 @@ class InkGroup:
 
     def pieces(self) -> Iterator[Piece]:
         """All pieces between two of its cuts that are neither too small nor too wide for a digit."""
-        cuts, crossed = self._cuts()
+        cuts = find_cuts(self.ink, self.height)
         x = np.arange(self.ink.shape[1])
         last = len(cuts) - 1
         for i in range(last):
             for j in range(i + 1, last + 1):
-                gaps = sum(ink == 0 for ink in crossed[i + 1 : j])
+                gaps = sum(cut.crossed == 0 for cut in cuts[i + 1 : j])
                 if (i, j) == (0, last):
                     yield replace(self.whole, gaps=gaps, last=last)
                     continue
-                ink = self.ink & (x >= cuts[i][:, None]) & (x < cuts[j][:, None])
+                ink = self.ink & (x >= cuts[i].columns[:, None]) & (x < cuts[j].columns[:, None])
                 left, top, right, bottom = bounding_box(ink)
                 is_small = bottom - top < MIN_HEIGHT * self.height
                 if not is_small and right - left <= MAX_WIDTH * self.height:
-                    piece = self._piece(ink)
-                    around = (crossed[i] + crossed[j]) / self.height
-                    yield replace(piece, crossed=around, gaps=gaps, first=i, last=j)
+                    piece, crossed = self._piece(ink), cuts[i].crossed + cuts[j].crossed
+                    yield replace(piece, crossed=crossed / self.height, gaps=gaps, first=i, last=j)
 
     def _piece(self, ink: Mask) -> Piece:
         left, top, right, bottom = bounding_box(ink)
@@ -107,56 +99,6 @@ class InkGroup:
             normalise(self.contrast[top:bottom, left:right], ink[top:bottom, left:right]),
             ((right - left) / self.height, (bottom - top) / self.height),
         )
-
-    def _cuts(self) -> tuple[list[Columns], list[float]]:
-        """Left edge, cuts, right edge: the column of each in each row; and the ink that each crosses.
-
-        A cut bends around ink where it crosses less of it than those beside it do, or goes straight
-        through a neck: of two round digits that lean on each other, the bent ones cut off the sides.
-        """
-        rows, columns = self.ink.shape
-        cost = self.ink.astype(np.float32)
-        (above, steps_up), (below, steps_down) = (
-            _cheapest_ways(half) for half in (cost[: rows // 2 + 1][::-1], cost[rows // 2 :])
-        )
-        total = above + below - cost[rows // 2]
-        step = max(2, round(CUT_STEP * self.height))
-        inside = range(step, columns - step)
-        bent = _middles(
-            [
-                x
-                for x in inside
-                if total[x] <= MAX_CROSSED * self.height
-                and total[x] <= total[x - step : x + step + 1].min()
-            ],
-            step,
-        )
-        necks = [x for x in self._necks(inside) if all(abs(x - other) > step / 2 for other in bent)]
-        cuts, crossed = [np.zeros(rows, np.int32)], [0.0]
-        for x in sorted([*bent, *necks]):
-            if x in bent:
-                cut = np.concatenate([_follow(steps_up, x)[::-1], _follow(steps_down, x)[1:]])
-            else:
-                cut = np.full(rows, x, np.int32)
-            cuts.append(np.maximum(cut, cuts[-1]))
-            crossed.append(float(total[x] if x in bent else self.ink[:, x].sum()))
-        return [*cuts, np.full(rows, columns, np.int32)], [*crossed, 0.0]
-
-    def _necks(self, inside: range) -> list[int]:
-        """Columns where the ink, from its top to its bottom, is much lower than on both sides."""
-        rows = len(self.ink)
-        height = rows - self.ink.argmax(axis=0) - self.ink[::-1].argmax(axis=0)
-        height[~self.ink.any(axis=0)] = 0
-        reach = max(2, round(NECK_REACH * self.height))
-        places = []
-        for x in inside:
-            if not 0 < height[x] <= MAX_NECK * self.height:
-                continue
-            before, after = height[max(0, x - reach) : x], height[x + 1 : x + reach + 1]
-            highest = min(before.max(), after.max())
-            if height[x] <= min(before.min(), after.min(), highest / NECK_DEPTH):
-                places.append(x)
-        return _middles(places, reach)
 
     def is_near(self, other: "InkGroup") -> bool:
         """Whether the next group may hold more of the same digit."""
@@ -191,50 +133,20 @@ class Row:
     left_out: bool = False  # whether other ink could be a digit, and is in no group
 
 
-def _cheapest_ways(cost: FloatImage) -> tuple[FloatImage, NDArray[np.int8]]:
-    """The least cost of a way from each pixel of the first row to the last; each pixel's next step."""
-    total = cost[-1]
-    steps = np.zeros(cost.shape, np.int8)
-    padded = np.full(cost.shape[1] + 2, np.inf, np.float32)  # beyond the sides there is no way
-    for y in range(len(cost) - 2, -1, -1):
-        padded[1:-1] = total
-        ways = np.stack([padded[1:-1], padded[:-2] + STEP_COST, padded[2:] + STEP_COST])
-        best = ways.argmin(axis=0)
-        steps[y] = np.array([0, -1, 1], np.int8)[best]
-        total = cost[y] + ways.min(axis=0)
-    return total, steps
-
-
-def _middles(places: list[int], reach: int) -> list[int]:
-    """Of places side by side, `reach` of them or less, the middle one."""
-    middles = []
-    while places:
-        run = [x for k, x in enumerate(places) if x == places[0] + k][: reach + 1]
-        middles.append(run[len(run) // 2])
-        places = places[len(run) :]
-    return middles
-
-
-def _follow(steps: NDArray[np.int8], x: int) -> Columns:
-    way = np.empty(len(steps), np.int32)
-    for y, row in enumerate(steps):
-        way[y] = x
-        x += int(row[x])
-    return way
-
-
 def find_rows(contrast: FloatImage, found: StrongInk) -> list[Row]:
     """The rows of digits in a picture, from top to bottom.
 
     `contrast` says how much each pixel differs from the paper, `found` which of them may be ink.
     """
-    mask, strong, levels = found
-    mask = remove_rules(mask)
-    labels, stats = find_parts(mask)
-    num_strong = np.bincount(labels[strong & (mask > 0)], minlength=len(stats))
+    labels, stats = find_parts(remove_rules(found.mask))
+    strong = np.flatnonzero(found.strong)
+    num_strong = np.bincount(labels.ravel()[strong], minlength=len(stats))
+    num_strong[0] = 0  # those in rules
     is_ink = num_strong > MIN_STRONG * stats[:, 4]
-    of_page = _of_page(stats, mask.shape)
-    left_out = _faint_ink(levels, strong) + _boxes(stats[(num_strong > 0) & ~(is_ink & ~of_page)])
+    of_page = _of_page(stats, labels.shape)
+    left_out = _faint_ink(found.contrast, strong) + _boxes(
+        stats[(num_strong > 0) & ~(is_ink & ~of_page)]
+    )
     is_ink &= ~of_page
     _, top, width, height, area = stats.T
     parts = np.flatnonzero(is_ink)
@@ -265,12 +177,16 @@ def find_rows(contrast: FloatImage, found: StrongInk) -> list[Row]:
     ]
 
 
-def _faint_ink(levels: FloatImage, strong: Mask) -> list[Box]:
-    """Boxes around ink that is too faint to be read, and stands apart from the rest."""
-    found = (levels > max(MIN_CONTRAST, MIN_FAINT * median(levels[strong]))).astype(np.uint8)
+def _faint_ink(levels: FloatImage, strong: NDArray[np.int64]) -> list[Box]:
+    """Boxes around ink that is too faint to be read, and stands apart from the rest.
+
+    `strong` are the places of strong ink in the flattened levels.
+    """
+    least = max(MIN_CONTRAST, MIN_FAINT * median(levels.ravel()[strong]))
+    found = (levels > least).astype(np.uint8)
     labels, stats = find_parts(found)
     is_apart = ~_of_page(stats, levels.shape)
-    is_apart[labels[strong]] = False
+    is_apart[labels.ravel()[strong]] = False
     is_apart[0] = False
     return _boxes(stats[is_apart])
 

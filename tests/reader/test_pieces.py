@@ -50,18 +50,6 @@ def test_one_of_the_cuts_of_two_digits_that_touch_is_between_them(text: str) -> 
     assert min(abs(end - first_width) for end in ends) <= 8
 
 
-def test_two_0s_that_lean_on_each_other_can_be_cut_where_they_touch() -> None:
-    """A cut that crosses least ink goes through one stroke above and one below, within a 0."""
-    picture = np.zeros((140, 260), np.uint8)
-    for x in (95, 160):
-        cv2.ellipse(picture, (x, 70), (30, 42), 0, 0, 360, 255, 8)
-    (only,) = rows_of(picture)
-    (group,) = only.groups
-    boxes = [(piece.box[0], piece.box[2]) for piece in group.pieces()]
-    assert any(abs(left - 61) <= 2 and abs(right - 128) <= 4 for left, right in boxes)
-    assert any(abs(left - 128) <= 4 and abs(right - 195) <= 2 for left, right in boxes)
-
-
 def test_paper_between_two_parts_of_a_piece_is_counted() -> None:
     picture = row("11", 6)
     (only,) = rows_of(picture)
