@@ -122,7 +122,7 @@ def read_numbers(pictures: Sequence[ReaderStages], classify: Classify) -> list[N
 
 def _read_numbers(pictures: Sequence[ReaderStages], classify: Classify) -> list[Number]:
     """The number in each picture, as the reader sees it first."""
-    one_digit = [stages for stages in pictures if stages.num_digits == 1]
+    one_digit = [stages for stages in pictures if _may_be_one(stages)]
     rows = [row for stages in pictures for row in stages.rows]
     # The network takes less time for one large batch than for two small ones: what will be asked for is
     # computed together, and is known then.
@@ -136,8 +136,14 @@ def _read_numbers(pictures: Sequence[ReaderStages], classify: Classify) -> list[
     numbers = []
     for stages in pictures:
         number = _number(stages, [next(read) for _ in stages.rows])
-        numbers.append(_surer(number, next(as_one)) if stages.num_digits == 1 else number)
+        numbers.append(_surer(number, next(as_one)) if _may_be_one(stages) else number)
     return numbers
+
+
+def _may_be_one(stages: ReaderStages) -> bool:
+    """Whether all ink of a picture may be one digit."""
+    left, top, right, bottom = stages.ink_box
+    return stages.num_digits == 1 and right - left <= MAX_WIDTH * (bottom - top)
 
 
 def _read_unsure_again(rows: list[Segmentation], classify: Classify) -> list[Segmentation]:
@@ -197,8 +203,7 @@ def _surer(number: Number, as_one: Number) -> Number:
     if any(probability >= UNSURE_BELOW for probability in beside):
         return number
     least = max(UNSURE_BELOW, number.certainty * float(np.prod(within)))
-    is_wide = right - left > MAX_WIDTH * (bottom - top)
-    if len(within) > 1 and (is_wide or as_one.digits[0].probability < least):
+    if len(within) > 1 and as_one.digits[0].probability < least:
         return number
     marks = [
         replace(mark, after=int(mark.box[0] >= right))
