@@ -74,8 +74,12 @@ class Number:
 
     @property
     def probability(self) -> float:
-        """The probability of its likeliest text."""
-        return self.certainty * float(np.prod([digit.probability for digit in self.digits]))
+        """The probability of its likeliest text; 0 without digits."""
+        return (
+            bool(self.digits)
+            * self.certainty
+            * float(np.prod([digit.probability for digit in self.digits]))
+        )
 
 
 def read_as_one(pictures: Sequence[ReaderStages], classify: Classify) -> list[Number]:
@@ -102,8 +106,8 @@ def _ways(stages: ReaderStages) -> list[tuple[ReaderStages, Pixels]]:
 def read_numbers(pictures: Sequence[ReaderStages], classify: Classify) -> list[Number]:
     """The number in each picture, given what the reader made of it.
 
-    Where it is not sure, the other way to read the picture is tried. That must be surer, and lose no
-    digit: the paper within digits can look like fewer of them.
+    Where it is not sure, the other way to read the picture is tried. That must be surer, and find no
+    fewer digits: the paper within digits can look like fewer of them.
     """
     classify = _cached(classify)
     numbers = _read_numbers([stages.in_windows or stages for stages in pictures], classify)
@@ -114,8 +118,8 @@ def read_numbers(pictures: Sequence[ReaderStages], classify: Classify) -> list[N
     ]
     others = _read_numbers([stages for _, stages in unsure], classify)
     for (k, _), other in zip(unsure, others, strict=True):
-        is_surer = not numbers[k].digits or other.probability > numbers[k].probability
-        if is_surer and other.digits and len(other.digits) >= len(numbers[k].digits):
+        is_surer = other.probability > numbers[k].probability
+        if is_surer and len(other.digits) >= len(numbers[k].digits):
             numbers[k] = other
     return numbers
 

@@ -13,7 +13,7 @@ import birnn_cli as birnn
 from birnn_cli.digits import class_probabilities
 from birnn_cli.numbers import ReadPiece, best_segmentation, read_numbers
 from birnn_cli.reader.pieces import Piece
-from birnn_cli.reader.read import read_grey
+from birnn_cli.reader.read import ReaderStages, read_grey
 from birnn_cli.runs.checkpoint import load
 from tests.numbers import Pixels, counter, digit, on_paper, row
 
@@ -83,6 +83,13 @@ def test_a_number_is_read_though_dark_and_light_are_first_taken_for_each_other(
         [replace(wrong, second=right)], partial(class_probabilities, load(model.path))
     )
     assert "".join(str(each.probabilities.argmax()) for each in found.digits) == number
+
+
+def test_the_other_way_to_read_is_tried_too_where_the_first_finds_no_digit(model: birnn.Model) -> None:
+    right = read_grey(on_paper(row("352")), invert="yes")
+    classify = partial(class_probabilities, load(model.path))
+    (found,) = read_numbers([ReaderStages(right.grey, second=right)], classify)
+    assert len(found.digits) == 3
 
 
 def test_an_unsure_number_is_not_given_up_for_the_sure_hole_of_one_of_its_digits() -> None:
